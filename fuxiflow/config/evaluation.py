@@ -100,6 +100,12 @@ class Verification(Section):
     """Width in days of the window about a day of the year that its climatology averages.
 
     Nodes of the climatology are five days apart, so that a narrower one would leave days out."""
+    observed_leads: list[Annotated[int, Field(ge=0, multiple_of=6)]] = Field(
+        [0, 12, 24, 48, 72, 120, 168, 240], min_length=1
+    )
+    """Lead times in hours that are compared with observations, multiples of 6, 0 for analyses.
+
+    Those beyond ``cycling.max_lead_hours`` are left out."""
     withheld: dict[str, Withheld] = {}
     """By source, observations that verification alone reads; by default none."""
     comparisons: dict[str, list[str]] = {}

@@ -537,6 +537,15 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         work.computed_departures, 20, mb=3000, states=2, by_grid=False
     ),
     "verification_departures": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=60),
+    # table read once; of each time a few thousand rows stay
+    "verification_observations": Linear(
+        work.observed, 6, mb=1500, mb_each=5, least=0.5, by_grid=False
+    ),
+    # of each lead a field of every system, and equivalents of what was drawn
+    "verification_observed_part": Linear(
+        work.observed_leads, 3, states=6, mb=3000, mb_each=1.5, least=1.5, start=60
+    ),
+    "verification_observed": Linear(work.once, 60, mb=3000, least=60),
     "verification_comparisons": Linear(work.comparison_cases, 120, mb=2000, least=60, states=1),
     "verification_scores": Linear(work.once, 120, mb=2500, least=60),
     "verification_seeds": Linear(work.once, 60, mb=2500),

@@ -19,6 +19,8 @@ MAX_Z = {"radiances": 6.0, "others": 4.0}  # the same
 # somewhat faster; a fast ship makes 20
 MAX_SPEED = {"radiances": 9000.0, "others": 30.0}
 
+CLOUD_FREQUENCIES = (23.8, 31.4)
+"""GHz of the channels that tell clouds over the sea (fuxiflow.verification.cloud_screening)."""
 SECTIONS = ("swaths", "networks", "occultations")
 SIMULATED = {
     "atms_sdr": "swaths",
@@ -324,6 +326,25 @@ class Source(Section):
     def stationed(self) -> bool:
         """True where reports come from stations, ships or radiosondes that have names."""
         return self._kind != "radiances" and not self.profile
+
+    @property
+    def cloud_channels(self) -> tuple[int, int] | None:
+        """Positions of the channels at :data:`CLOUD_FREQUENCIES`; None without both."""
+        whole = [
+            float(channel.frequency)
+            if channel.frequency and "+-" not in channel.frequency
+            else None
+            for channel in self.channels
+        ]
+        if not set(CLOUD_FREQUENCIES) <= set(whole):
+            return None
+        low, high = map(whole.index, CLOUD_FREQUENCIES)
+        return low, high
+
+    @property
+    def comparable(self) -> bool:
+        """True where observations are compared with states: radiances where they tell clouds."""
+        return self.stationed or self.profile or self.cloud_channels is not None
 
     @property
     def flown(self) -> list[Platform]:

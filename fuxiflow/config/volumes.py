@@ -395,6 +395,8 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "verification_maps_part": ("scores", maps_part),
     "verification_analyses_part": ("scores", analysis_cases),
     "verification_departures_part": ("scores", small(10, 60)),
+    "verification_observations": ("scores", small(30, 1)),
+    "verification_observed_part": ("scores", small(60, 200)),
     "verification_baselines": ("scores", lambda c, w: cases(c, w, 3)),
     "verification_forecasts": ("scores", lambda c, w: cases(c, w, 2)),
     "verification_maps": ("scores", maps),

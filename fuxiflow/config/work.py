@@ -89,6 +89,15 @@ def days(period: Period | tuple[date, date] | None) -> int:
     return (last - first).days + 1
 
 
+def observed_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the fields of all systems that are compared with observations, in a segment."""
+    longest = config.cycling.max_lead_hours
+    leads_compared = sum(lead <= longest for lead in config.verification.observed_leads)
+    others = len(config.verification.systems) + len(config.verification.baselines) + 1
+    systems = len(config.figures.experiments) + others
+    return initial_times_made(config, wildcards) * leads_compared * systems
+
+
 def days_within(config: Config, wildcards: Wildcards, period: Period) -> int:
     """Return the days of a period, of those in a segment where the job has one.
 

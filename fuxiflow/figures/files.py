@@ -23,6 +23,7 @@ FIGURE_IDS = (
     "increment_case",
     "error_maps",
     "background_filter",
+    "obs_departures",
     "costs",
     "hybrid_training",
     "obs_loss_weights",

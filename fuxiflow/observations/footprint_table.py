@@ -334,7 +334,7 @@ def read_used_footprints(path: Path, start: date, end: date) -> pa.Table:
 
 
 def used_in_turn(
-    path: Path, start: date, end: date, hours: int = 24
+    path: Path, start: date, end: date, hours: int = 24, codes: Sequence[int] = (0,)
 ) -> Iterator[tuple[np.datetime64, pa.Table]]:
     """Read the used footprints of some days, a few hours after the other.
 
@@ -348,6 +348,8 @@ def used_in_turn(
         First and last day, both included.
     hours : int
         Hours that are read at a time, a divisor of 24.
+    codes : Sequence[int]
+        Values of ``rejected`` of the footprints that are read, by default those that are used.
 
     Yields
     ------
@@ -366,7 +368,7 @@ def used_in_turn(
             parts = []
             for i in touched:
                 if i not in decoded:
-                    decoded[i] = _used(file.read_row_group(i))
+                    decoded[i] = _with_codes(file.read_row_group(i), codes)
                 time = pc.field("time")
                 inside = (time >= pa.scalar(begin)) & (time < pa.scalar(after))
                 parts.append(decoded[i].filter(inside))
@@ -387,5 +389,5 @@ def _time_span(file: pq.ParquetFile, group: int) -> tuple[np.datetime64, np.date
     return np.datetime64(statistics.min, "ns"), np.datetime64(statistics.max, "ns")
 
 
-def _used(piece: pa.Table) -> pa.Table:
-    return piece.filter(pc.field("rejected") == 0)
+def _with_codes(piece: pa.Table, codes: Sequence[int]) -> pa.Table:
+    return piece.filter(pc.field("rejected").isin(pa.array(codes, pa.uint8())))

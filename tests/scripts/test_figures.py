@@ -25,6 +25,7 @@ def stores(tmp_path_factory):
     data.write_scores(root / "scores.parquet", leads=[6, 24])
     data.write_cycle(root / "full")
     data.write_filter_response(root / "background_filter.parquet")
+    data.write_observed(root / "observed.parquet")
     data.write_maps(root / "maps.zarr", GRID, leads=(24,), names=("Z500",))
     data.write_states_and_analyses(root, GRID)
     (root / "noaa20_atms").mkdir()
@@ -83,6 +84,10 @@ def arguments(root):
             {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0},
         ),
         "background_filter": ({"response": [root / "background_filter.parquet"]}, {}),
+        "obs_departures": (
+            {"scores": root / "observed.parquet"},
+            {"main": "full", "stations": ["land_stations"]},
+        ),
         "error_maps": ({"maps": root / "maps.zarr"}, {"reference": "era5"}),
         "costs": ({}, {"benchmarks": root / "benchmarks", "experiments": ["full", "denial"]}),
     }

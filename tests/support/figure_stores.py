@@ -12,7 +12,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.store import write_states
 from fuxiflow.storage import tables
-from fuxiflow.verification import score_table
+from fuxiflow.verification import observation_scores, score_table
 from fuxiflow.verification.maps import ErrorMaps
 
 CASE = datetime(2023, 1, 6)
@@ -29,6 +29,44 @@ def scale(name: str) -> float:
     return SCALE[name[0]] * (
         (1000 / channel.level) ** 0.4 if channel.level and name[0] == "Z" else 1.0
     )
+
+
+def write_observed(path: Path, systems=("full", "gfs", "era5", "climatology")) -> None:
+    """Departures of systems from soundings, occultations and stations, of both samples."""
+    channels_by_source = {
+        "radiosondes": [f"{v}{level}" for v in "ZTUVR" for level in (100, 500, 850)],
+        "gnssro": ["refractivity_10000", "refractivity_20000"],
+        "land_stations": ["T2M", "PS", "R2M"],
+        "noaa20_atms": ["1", "2"],
+    }
+    rows = [
+        {
+            "source": source,
+            "channel": channel,
+            "unit": "%" if source == "gnssro" else "K",
+            "region": region,
+            "sample": sample,
+            "system": system,
+            "lead_time": lead,
+            "n": 100,
+            "bias": 0.1 * i,
+            "rmse": 1.0 + i + lead / 24,
+            "main_bias": 0.0,
+            "main_rmse": 1.0 + lead / 24,
+            "sum": 10.0 * i,
+            "squares": 100 * (1.0 + i + lead / 24) ** 2,
+            "main_sum": 0.0,
+            "main_squares": 100 * (1.0 + lead / 24) ** 2,
+        }
+        for source, names in channels_by_source.items()
+        for channel in names
+        for region in ("global", "tropics")
+        for sample in ("assimilated", *(["withheld"] if source == "radiosondes" else []))
+        for i, system in enumerate(systems)
+        for lead in (0, 24, 120)
+    ]
+    schema = observation_scores.SCHEMA
+    tables.write_parquet(path, pd.DataFrame(rows, columns=schema.names), schema)
 
 
 def smooth(rng: np.random.Generator, grid: Grid, count: int = 4) -> np.ndarray:

@@ -9,6 +9,7 @@ from fuxiflow.figures import (
     error_maps,
     hybrid_training,
     increment_case,
+    obs_departures,
     obs_loss_weights,
     scorecard_era5,
     skill_vs_lead,
@@ -54,6 +55,7 @@ SETTINGS = {
 def write_stores(root):
     """Write all that the figures are drawn from below ``root``."""
     data.write_scores(root / "scores.parquet", leads=[6, 24, 48, 72])
+    data.write_observed(root / "observed.parquet")
     data.write_cycle(root / "full")
     data.write_cycle(root / "no_observations", "no_observations")
     data.write_filter_response(root / "background_filter.parquet")
@@ -114,6 +116,9 @@ def all_tables(stores):
         ),
         "background_filter": background_filter.table(
             read_parquet(stores / "background_filter.parquet")
+        ),
+        "obs_departures": obs_departures.table(
+            stores / "observed.parquet", ["land_stations"], "full"
         ),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
         "costs": costs.table(

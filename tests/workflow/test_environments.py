@@ -268,6 +268,7 @@ def test_rules_that_can_find_less_than_there_should_be_say_how_much_they_need():
         "verification_maps",
         "verification_analyses",
         "verification_departures",
+        "verification_observed",
     }
     for name in asking:
         text = (ROOT / "workflow/scripts" / f"{name}.py").read_text(encoding="utf-8")

@@ -103,6 +103,21 @@ rule figure_scorecard_era5:
         "../scripts/figure_scorecard_era5.py"
 
 
+rule figure_obs_departures:
+    input:
+        scores=results("scores/observed.parquet"),
+    output:
+        **figures_files("obs_departures"),
+    resources:
+        **request("figure_obs_departures"),
+    params:
+        main=figures_main(),
+        stations=figures_land_stations(),
+        withheld=", ".join(CONFIG.verification.withheld) or "none here",
+    script:
+        "../scripts/figure_obs_departures.py"
+
+
 rule figure_increment_case:
     input:
         analyses=figures_case_analyses(figures_main()),

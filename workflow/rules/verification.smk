@@ -213,6 +213,60 @@ rule verification_departures:
         "../scripts/verification_departures.py"
 
 
+rule verification_observations:
+    input:
+        table=results("observations/{source}/{segment}.parquet"),
+        statistics=results("states/statistics.zarr"),
+    output:
+        table=results("scores/observed/{source}/{segment}.parquet"),
+    resources:
+        **request("verification_observations"),
+    params:
+        source="{source}",
+        dates=observations_dates,
+        seed=CONFIG.seed,
+    script:
+        "../scripts/verification_observations.py"
+
+
+rule verification_observed_part:
+    input:
+        observations=verification_observed_tables,
+        forecasts=verification_observed_forecasts,
+        analyses=verification_observed_analyses,
+        era5=verification_valid_states("era5"),
+        climatology=results("states/climatology.zarr"),
+        statistics=results("states/statistics.zarr"),
+    output:
+        sums=directory(results("scores/observed/{segment}.zarr")),
+    resources:
+        **request("verification_observed_part"),
+    params:
+        coefficients=coefficients(verification_observed_sources()),
+        sources=verification_observed_sources(),
+        systems=verification_observed_systems(),
+        period=dates_in(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        leads=verification_observed_leads(),
+        regions=CONFIG.verification.regions,
+    script:
+        "../scripts/verification_observed_part.py"
+
+
+rule verification_observed:
+    input:
+        parts=segments_of(rules.verification_observed_part.output.sums, CONFIG.periods.test),
+    output:
+        scores=results("scores/observed.parquet"),
+    resources:
+        **request("verification_observed"),
+    params:
+        sources=verification_observed_sources(),
+        completeness=completeness("cases"),
+    script:
+        "../scripts/verification_observed.py"
+
+
 rule verification_comparisons:
     input:
         own=lambda wildcards: verification_cases(wildcards.scores, wildcards.experiment),
@@ -295,6 +349,7 @@ rule verification:
         rules.validation.input,
         verification_tables("scores"),
         rules.verification_acceptance.output if verification_uses("truth") else [],
+        rules.verification_observed.output if verification_observed_sources() else [],
         expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(results("scores/{name}/cycle.parquet"), name=CONFIG.cycled_experiments),
         expand(results("scores/{name}/observations.parquet"), name=CONFIG.cycled_experiments),

@@ -15,6 +15,7 @@ FIGURES = {
     "skill_vs_lead": ("Forecasts", "skill against lead time"),
     "scorecard_era5": ("Forecasts", "scorecard against ERA5"),
     "error_maps": ("Forecasts", "maps of the mean error"),
+    "obs_departures": ("Forecasts", "departures from observations"),
     "obs_loss_weights": ("System", "weights of observations in the loss"),
     "background_filter": ("Analyses", "filter of backgrounds"),
     "costs": ("System", "costs"),
@@ -28,12 +29,26 @@ def figures_drawn():
     drawn = {
         "coverage": main_sources,
         "scorecard_era5": compared,
+        "obs_departures": [
+            name for name in verification_observed_sources() if not figures_is_sounder(name)
+        ],
         "hybrid_training": CONFIG.figures.hybrid_training,
         "unrolling": CONFIG.figures.unrolling,
         "obs_loss_weights": figure_inputs.joint_experiment(CONFIG),
         "background_filter": figures_filter_response(),
     }
     return [name for name in FIGURES if drawn.get(name, True)]
+
+
+def figures_is_sounder(name):
+    """Return whether a source measures radiances."""
+    return any(channel.radiance for channel in sources.load_source(name).channels)
+
+
+def figures_land_stations():
+    """Return the sources of land stations among those that systems are compared with."""
+    names = verification_observed_sources()
+    return [name for name in names if sources.load_source(name).group == "land_stations"]
 
 
 def figures_compared():

@@ -142,6 +142,58 @@ def verification_computable():
     ]
 
 
+def verification_observed_sources():
+    """Return the sources whose observations all systems are compared with, near the points."""
+    return [name for name in verification_computable() if sources.load_source(name).comparable]
+
+
+def verification_observed_leads():
+    """Return the lead times in hours that are compared with observations."""
+    longest = CONFIG.cycling.max_lead_hours
+    return [lead for lead in CONFIG.verification.observed_leads if lead <= longest]
+
+
+def verification_observed_systems():
+    """Return the systems that are compared with observations, the main experiment first."""
+    made = {*CONFIG.forecasting_experiments, *CONFIG.cycled_experiments}
+    return [
+        *(name for name in CONFIG.figures.experiments if name in made),
+        *(["gfs"] if verification_uses("gfs") else []),
+        *CONFIG.verification.systems,
+        *(["era5"] if verification_uses("era5") else []),
+        *(name for name in ("persistence", "climatology") if name in CONFIG.verification.baselines),
+    ]
+
+
+def verification_observed_forecasts(wildcards):
+    """Return the forecasts from a segment that are compared with observations."""
+    own = [name for name in CONFIG.figures.experiments if name in CONFIG.forecasting_experiments]
+    others = [*(["gfs"] if verification_uses("gfs") else []), *CONFIG.verification.systems]
+    return [results(f"forecasts/{name}/{wildcards.segment}.zarr") for name in (*own, *others)]
+
+
+def verification_observed_analyses(wildcards):
+    """Return the analyses of a segment that are compared with observations, those of others last."""
+    own = [name for name in CONFIG.figures.experiments if name in CONFIG.cycled_experiments]
+    others = ["gfs"] if verification_uses("gfs") else []
+    if "own" in CONFIG.verification.references:
+        systems = CONFIG.verification.systems
+        others += [name for name in systems if systems[name].analyses is not None]
+    return [
+        *(results(f"analyses/{name}/{wildcards.segment}.zarr") for name in own),
+        *(results(f"states/{name}/{wildcards.segment}.zarr") for name in others),
+    ]
+
+
+def verification_observed_tables(wildcards):
+    """Return the observations that forecasts from a segment are compared with."""
+    return expand(
+        results("scores/observed/{source}/{segment}.parquet"),
+        source=verification_observed_sources(),
+        segment=verification_valid_segments(wildcards.segment, CONFIG.cycling_period),
+    )
+
+
 def verification_near_grids(wildcards):
     """Return the grids of those sources of a segment and the one before.
 
