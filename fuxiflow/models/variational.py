@@ -436,7 +436,17 @@ def conjugate_gradients(
 def save_variational(
     path: Path, background: BackgroundErrors, errors: Mapping[str, SourceErrors]
 ) -> None:
-    """Write B and R into a tensor file with a checksum."""
+    """Write B and R into a tensor file with a checksum.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    background : BackgroundErrors
+        B.
+    errors : Mapping[str, SourceErrors]
+        R by source.
+    """
     channels, *shape = background.scale.shape
     save_tensors(
         {

@@ -249,19 +249,21 @@ def fit_observation_errors(
             )
         encoder = networks.assimilator.branches[name].pillars
         fitted[name] = misfits.errors((encoder.equivalent != 0).any(1))
-        _log_errors(name, fitted[name], log)
+        log.info("%s: %s", name, _in_words(fitted[name]))
     return fitted
 
 
-def _log_errors(name: str, errors: SourceErrors, log: logging.Logger) -> None:
-    """Log a source's errors, in units of its standard deviations."""
+def _in_words(errors: SourceErrors) -> str:
+    """Tell a source's errors, in units of its standard deviations."""
+    words = []
     for i, surface in enumerate(SURFACES):
         used = errors.used[i]
-        log.info(
-            "%s over %s: %d channels, errors of %.2f in mean, of backgrounds %.2f",
-            name,
-            surface,
-            used.sum(),
-            errors.covariance[i].diagonal()[used].sqrt().mean(),
-            errors.background[i][used].sqrt().mean(),
+        own, of_guess = (
+            variance[used].sqrt().mean().item()
+            for variance in (errors.covariance[i].diagonal(), errors.background[i])
         )
+        words.append(
+            f"{used.sum()} channels over {surface}, errors of {own:.2f}, of backgrounds "
+            f"{of_guess:.2f}"
+        )
+    return "; ".join(words)

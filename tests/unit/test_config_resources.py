@@ -41,6 +41,25 @@ def test_the_demonstration_asks_for_about_6_gb(stage):
         assert cost.mb == job(name, stage)
 
 
+def test_3d_var_asks_for_its_minimisation_and_its_errors():
+    config = CONFIGURATIONS["demo"]
+    variational = {"weights": "full", "assimilator": "variational"}
+    longer = {**variational, "variational": {"iterations": 80}}
+    experiments = {**config.experiments, "var3d": variational, "longer": longer}
+    config = config.model_copy(update={"experiments": experiments})
+
+    def cost(rule, name):
+        wildcards = {"experiment": name, "segment": "2023-01"}
+        return resources.job_cost(config, rule, wildcards)
+
+    full, var3d, longer = (cost("cycling_analyses", name) for name in ("full", "var3d", "longer"))
+    # an analysis took 3 s of a core, and networks 0.2 s
+    assert var3d.seconds - full.seconds >= 240 * 3
+    assert longer.seconds - full.seconds == pytest.approx(2 * (var3d.seconds - full.seconds))
+    assert var3d.mb > full.mb
+    assert cost("training_variational", "var3d").seconds > 60
+
+
 def test_the_papers_stages_by_hand():
     field, weights = 290.304, 6.08e3  # 70 channels of 720 x 1440 numbers; 1.52 billion weights
     # weights and two moments of a restart file; 17 batches of one sample, eight workers and their

@@ -121,6 +121,18 @@ def test_a_cycle_counts_the_observed_cells(networks, record):
     assert cycled.observed == 8 * 20
 
 
+def test_another_assimilator_makes_the_analyses(networks, record):
+    def analyse(guess, climatology, observations, times):
+        return guess[:, 1] + len(observations[tiny.SOURCE]) / 160
+
+    observer = cycling.Observer(networks, {tiny.SOURCE: SparseGrids(record.grids)})
+    climatology, carry = Climatology.read(record.climatology), carried(networks, record)
+    assimilator = SimpleNamespace(analyse=analyse)
+    cycles = cycling.cycle(networks, carry, observer, climatology, TIME, assimilator)
+    ((_, following),) = cycles
+    torch.testing.assert_close(following.previous, carry.background + 1)
+
+
 def test_an_analysis_that_is_not_finite_ends_the_cycle(networks, record):
     carry = carried(networks, record)
     carry.background[0, 5, 0, 0] = float("nan")
