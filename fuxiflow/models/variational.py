@@ -267,6 +267,9 @@ class VariationalAssimilator(nn.Module):
         self.observation_errors = nn.ModuleDict(observation_errors)
         self.settings = settings
         # not as a part: the networks' weights belong to their checkpoint
+        self._sparse = {
+            name for name, source in networks.design.sources.items() if source.whole_state
+        }
         self._encoders = {
             name: branch.pillars for name, branch in networks.assimilator.branches.items()
         }
@@ -339,7 +342,7 @@ class VariationalAssimilator(nn.Module):
         encoder, errors = self._encoders[source], self.observation_errors[source]
         term = linearise(encoder, footprints, guess)
         surface = surface_of(encoder, footprints)
-        inflation = self.settings.inflation_of(source)
+        inflation = self.settings.inflation_of(source, sparse=source in self._sparse)
         departures = term.departures - errors.bias[surface]
         variance = inflation * errors.covariance.diagonal(dim1=1, dim2=2)
         variance = variance + self.settings.error_factor**2 * errors.background

@@ -204,14 +204,22 @@ def test_channels_that_are_not_used_count_as_missing(networks):
     assert torch.equal(analysis, analysed(networks, {tiny.SOURCE: observed}))
 
 
-def test_inflated_errors_draw_less(networks):
+@pytest.mark.parametrize("change", [{"inflation": 100.0}, {"inflations": {tiny.SOURCE: 100.0}}])
+def test_inflated_errors_draw_less(networks, change):
     observed, guess = {tiny.SOURCE: footprints()}, first_guess()
-    inflated = EXACT.model_copy(update={"inflations": {tiny.SOURCE: 100.0}})
+    inflated = EXACT.model_copy(update=change)
     draw, less = (
         (analysed(networks, observed, settings) - guess[:, 1]).square().mean()
         for settings in (EXACT, inflated)
     )
     assert less < 0.2 * draw
+
+
+def test_inflation_is_of_the_source_or_of_its_kind():
+    settings = Variational(inflation=3.0, sparse_inflation=2.0, inflations={"gnssro": 7.0})
+    assert settings.inflation_of("amsua", sparse=False) == 3
+    assert settings.inflation_of("radiosondes", sparse=True) == 2
+    assert settings.inflation_of("gnssro", sparse=True) == 7
 
 
 def test_a_source_without_errors_is_refused(networks):
