@@ -93,9 +93,11 @@ class Verification(Section):
     systems: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ScoredSystem] = {}
     """By name, forecasts of others that are scored and compared too, on the same start times."""
     bootstrap: Positive = 200
-    """Samples of the bootstrap that gives each score its confidence interval."""
+    """Samples of the bootstrap that gives scores of departures their confidence intervals."""
     block_days: Positive = 3
-    """Days in a block of the bootstrap."""
+    """Least number of days in a block of cases, for confidence intervals.
+
+    Blocks of scores are no shorter than the lead time and three memories of the series either."""
     climatology_window_days: int = Field(61, ge=4)
     """Width in days of the window about a day of the year that its climatology averages.
 
@@ -184,6 +186,11 @@ class Figures(Section):
     """Lead times of the maps in hours, multiples of 6."""
     map_channels: list[str] = Field(["Z500", "T850", "U850", "MSL"], min_length=1)
     """Channels of the maps: names of ``config/channels.csv``."""
+    false_discovery_rate: float = Field(0.05, gt=0, lt=1)
+    """Largest share of the significant differences of a figure that may be so by chance, 0 to 1.
+
+    It is held by Benjamini and Hochberg's procedure over all cells of the scorecard, and over all
+    marks of ``skill_vs_lead``."""
     case: str | None = None
     """Analysis time of ``increment_case``, YYYY-MM-DDTHH:MM; by default the middle of the test."""
     perturbation: Perturbation | None = Perturbation()

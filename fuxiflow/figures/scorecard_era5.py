@@ -12,7 +12,13 @@ from fuxiflow.figures import scores, style
 BLOCKS = (*style.VARIABLES, "surface")
 
 
-def table(path: Path, experiment: str, other: str, reference: str = "era5") -> pd.DataFrame:
+def table(
+    path: Path,
+    experiment: str,
+    other: str,
+    reference: str = "era5",
+    false_discovery_rate: float = 0.05,
+) -> pd.DataFrame:
     """Gather the normalised difference of the RMSE to that of another system.
 
     Parameters
@@ -25,13 +31,16 @@ def table(path: Path, experiment: str, other: str, reference: str = "era5") -> p
         The system that it is compared with, such as ``gfs``.
     reference : str
         Reference of the score table.
+    false_discovery_rate : float
+        Largest share of the significant cells that may be so by chance.
 
     Returns
     -------
     pd.DataFrame
         One row for each analysed channel and lead time: ``difference`` in per cent, which is
-        100 (RMSE - RMSE of the other) / RMSE of the other, and ``significant`` where the paired
-        95 % interval excludes zero. ``other`` names the system.
+        100 (RMSE - RMSE of the other) / RMSE of the other, its 95 % interval, its p value alone
+        and adjusted for the number of cells, and ``significant`` by that. ``other`` names the
+        system.
     """
     frame = scores.read_score_rows(
         path,
@@ -43,9 +52,8 @@ def table(path: Path, experiment: str, other: str, reference: str = "era5") -> p
     )
     order = {name: number for number, name in enumerate(channels.channel_table().analysed.names)}
     frame = scores.with_levels(frame[(frame["lead_time"] > 0) & frame["channel"].isin(order)])
-    frame = frame.assign(
+    frame = scores.with_significance(frame, false_discovery_rate).assign(
         other=other,
-        significant=scores.significant(frame),
         difference=100 * frame["value"],
         ci_low=100 * frame["ci_low"],
         ci_high=100 * frame["ci_high"],
@@ -62,6 +70,9 @@ def table(path: Path, experiment: str, other: str, reference: str = "era5") -> p
             "ci_low",
             "ci_high",
             "n",
+            "n_effective",
+            "p_value",
+            "p_adjusted",
             "significant",
             "other",
         ]
@@ -137,7 +148,7 @@ def _panel(ax, rows: pd.DataFrame, block: str, leads: np.ndarray, limit: float):
 def draw(table: pd.DataFrame) -> Figure:
     """Draw a heat map for each variable, levels by lead times.
 
-    Dots mark significant differences; blue is better.
+    Dots mark differences that are significant together; blue is better.
     """
     figure = style.new_figure(12.0, 7.2)
     panels = figure.subplots(2, 3)
@@ -164,7 +175,7 @@ def draw(table: pd.DataFrame) -> Figure:
     figure.suptitle(
         f"Scorecard against {style.reference_name(table['reference'].iloc[0])}: better than "
         f"{other} in {100 * (table['difference'] < 0).mean():.0f} % of {len(table)} cells "
-        f"(dots: significant at 95 %; {(significant < 0).sum()} better, "
+        f"(dots: significant, false discoveries controlled; {(significant < 0).sum()} better, "
         f"{(significant > 0).sum()} worse)",
         fontsize=10,
     )

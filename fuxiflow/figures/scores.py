@@ -9,6 +9,7 @@ import pandas as pd
 from fuxiflow.channels import channel_table
 from fuxiflow.figures import style
 from fuxiflow.verification import score_table
+from fuxiflow.verification.discoveries import adjusted_p_values
 
 VERSUS_GFS = "{metric}_vs_gfs"
 
@@ -63,6 +64,11 @@ def with_levels(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def significant(frame: pd.DataFrame) -> pd.Series:
-    """Tell for each row if the 95 % interval of its difference excludes zero."""
-    return (frame["ci_low"] > 0) | (frame["ci_high"] < 0)
+def with_significance(frame: pd.DataFrame, false_discovery_rate: float) -> pd.DataFrame:
+    """Add the columns ``p_adjusted`` and ``significant`` to rows of differences.
+
+    Rows are the tests of one family: of the significant ones no larger share than
+    ``false_discovery_rate`` is so by chance. See :mod:`fuxiflow.verification.discoveries`.
+    """
+    adjusted = adjusted_p_values(frame["p_value"].to_numpy())
+    return frame.assign(p_adjusted=adjusted, significant=adjusted <= false_discovery_rate)

@@ -23,7 +23,9 @@ PANELS = [[f"{variable}{level}" for variable in style.VARIABLES] for level in LE
 ]
 
 
-def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
+def table(
+    path: Path, experiment: str, reference: str, false_discovery_rate: float = 0.05
+) -> pd.DataFrame:
     """Gather the scores of every system by lead time over the globe.
 
     Parameters
@@ -34,13 +36,15 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
         Experiment that is drawn as fuxiflow.
     reference : str
         Reference of the score table.
+    false_discovery_rate : float
+        Largest share of the marks that may be there by chance.
 
     Returns
     -------
     pd.DataFrame
         System, reference, metric, channel, unit, lead_time, value, interval, n. Column
         ``significance``, of rows of fuxiflow, is ``better`` or ``worse`` than GFS where the
-        interval of the paired difference excludes zero, else empty.
+        paired difference is significant among all of the figure, else empty.
     """
     names = [name for row in PANELS for name in row]
     frame = scores.read_score_rows(
@@ -61,7 +65,8 @@ def table(path: Path, experiment: str, reference: str) -> pd.DataFrame:
         raise
     except ValueError:  # no GFS among the baselines: nothing to compare with
         paired = frame.iloc[:0]
-    paired = paired[scores.significant(paired)]
+    paired = scores.with_significance(paired, false_discovery_rate)
+    paired = paired[paired["significant"]]
     marks = {
         (row.metric.removesuffix("_vs_gfs"), row.channel, row.lead_time): "better"
         if (row.value < 0) == row.metric.startswith("rmse")

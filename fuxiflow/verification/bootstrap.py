@@ -1,4 +1,4 @@
-"""Intervals of scores by a circular block bootstrap over times.
+"""Intervals of departures by a circular block bootstrap over times.
 
 Errors of neighbouring start times resemble each other, so whole blocks of consecutive cases are
 drawn, from a circle on which the last case is followed by the first (Politis and Romano 1992; Wilks
@@ -112,43 +112,6 @@ def case_mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             means = np.where(drawn > 0, counts @ np.where(valid, flat, 0.0) / drawn, np.nan)
     return means.reshape(len(counts), *values.shape[1:])
-
-
-def trend(values: np.ndarray, block: int, samples: int, seed: int) -> tuple[float, float, float]:
-    """Fit a trend to a series by least squares, with an interval from blocks of the residuals.
-
-    Residuals are inflated by ``sqrt(n / (n - 2))``, as two parameters were fitted.
-
-    Parameters
-    ----------
-    values : np.ndarray
-        Series ``(step,)``.
-    block : int
-        Steps in a block.
-    samples : int
-        Samples to draw.
-    seed : int
-        Seeds the draw.
-
-    Returns
-    -------
-    tuple of float
-        Slope per step, and the ends of its 95 % interval.
-
-    Raises
-    ------
-    ValueError
-        The series has fewer than 4 values.
-    """
-    count = len(values)
-    if count < 4:
-        raise ValueError(f"a trend needs at least 4 values, there are {count}")
-    step = np.arange(count) - 0.5 * (count - 1)
-    slope = float(step @ values / (step @ step))
-    residuals = (values - values.mean() - slope * step) * np.sqrt(count / (count - 2))
-    drawn = slope + residuals[block_draws(count, block, samples, seed)] @ step / (step @ step)
-    low, high = interval(drawn[:, None])
-    return slope, float(low[0]), float(high[0])
 
 
 def interval(samples: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:

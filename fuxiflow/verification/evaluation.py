@@ -164,7 +164,7 @@ def score_analyses(
     tested = {
         key: value.select(test, [0], value.channels)
         for key, value in cases.items()
-        if key[0] in ("analysis", "background")
+        if key[0] in ("analysis", "background", "climatology")
     }
     frames = [
         score_cases(
@@ -176,10 +176,11 @@ def score_analyses(
             prefix="" if array == "analysis" else "background_",
         )
         for (array, name), value in tested.items()
+        if array != "climatology"
     ]
     kept = {key: value for key, value in tested.items() if key[0] == "analysis"}
     for _, name in kept:
-        others = {"background": tested["background", name]}
+        others = {other: tested[other, name] for other in ("background", "climatology")}
         for system in ("gfs", "era5"):
             if (f"{system}_analysis", name) in baselines:
                 others[system] = baselines[f"{system}_analysis", name]

@@ -1,8 +1,9 @@
 """The score table: one tidy row a score; figures and headlines read nothing else.
 
 Columns: experiment, system, reference, metric, channel, region, lead_time (hours, 0 for analyses),
-value, n (cases, or observations for departures), ci_low and ci_high (95 % interval, NaN for fewer
-than two cases).
+value, n (cases, or observations for departures), n_effective (independent cases that would tell as
+much, NaN for departures), ci_low and ci_high (95 % interval, NaN for fewer than two cases), p_value
+(of comparisons: how likely such a difference is where there is none; NaN for all others).
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from fuxiflow.storage import tables
 
 KEYS = ["experiment", "system", "reference", "metric", "channel", "region", "lead_time"]
 TEXTS = KEYS[:-1]
-COLUMNS = [*KEYS, "value", "n", "ci_low", "ci_high"]
+COLUMNS = [*KEYS, "value", "n", "n_effective", "ci_low", "ci_high", "p_value"]
 BASELINE = "baseline"
 REFERENCES = ("era5",)
 """Systems of the baselines' table that are references: their own error against the truth."""
@@ -27,8 +28,10 @@ SCHEMA = pa.schema(
         ("lead_time", pa.int32()),
         ("value", pa.float64()),
         ("n", pa.int64()),
+        ("n_effective", pa.float64()),
         ("ci_low", pa.float64()),
         ("ci_high", pa.float64()),
+        ("p_value", pa.float64()),
     ]
 )
 
@@ -46,6 +49,8 @@ def score_rows(
     n: np.ndarray,
     ci_low: np.ndarray,
     ci_high: np.ndarray,
+    n_effective: np.ndarray | None = None,
+    p_value: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Make the rows of one metric.
 
@@ -59,6 +64,8 @@ def score_rows(
         Names of channels and regions.
     value, n, ci_low, ci_high : np.ndarray
         Score, number of cases and interval, ``(lead, channel, region)``.
+    n_effective, p_value : np.ndarray, optional
+        Effective number of cases, and p value of a comparison; by default NaN.
 
     Returns
     -------
@@ -67,6 +74,7 @@ def score_rows(
     """
     shape = (len(leads), len(channels), len(regions))
     lead, channel, region = (index.ravel() for index in np.indices(shape))
+    unknown = np.full(lead.size, np.nan)
     frame = pd.DataFrame(
         {
             **{
@@ -83,8 +91,10 @@ def score_rows(
             "lead_time": np.asarray(leads, np.int32)[lead],
             "value": np.asarray(value, float).ravel(),
             "n": np.asarray(n, np.int64).ravel(),
+            "n_effective": unknown if n_effective is None else np.ravel(n_effective),
             "ci_low": np.asarray(ci_low, float).ravel(),
             "ci_high": np.asarray(ci_high, float).ravel(),
+            "p_value": unknown if p_value is None else np.ravel(p_value),
         }
     )
     return frame[np.isfinite(frame["value"]) & (frame["n"] > 0)]
@@ -129,8 +139,10 @@ def check_scores(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         "lead_time": "iu",
         "n": "iu",
         "value": "f",
+        "n_effective": "f",
         "ci_low": "f",
         "ci_high": "f",
+        "p_value": "f",
     }.items():
         if frame[name].dtype.kind not in kinds:
             raise ValueError(
@@ -147,6 +159,10 @@ def check_scores(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         "has half an interval, or one upside down": (
             ~missing & ~(frame["ci_low"] <= frame["ci_high"])
         ).to_numpy(),
+        "has an effective number of cases beyond 1 to n": (
+            (frame["n_effective"] < 1) | (frame["n_effective"] > frame["n"])
+        ).to_numpy(),
+        "has a p value beyond 0 to 1": ((frame["p_value"] < 0) | (frame["p_value"] > 1)).to_numpy(),
     }
     for complaint, bad in tests.items():
         if bad.any():

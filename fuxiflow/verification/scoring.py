@@ -1,48 +1,44 @@
 """Scores with intervals from cases, of one system or of the difference of two."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from fuxiflow.verification import bootstrap, score_table
+from fuxiflow.verification import bootstrap, intervals, score_table
 from fuxiflow.verification.cases import Cases
-
-Means = dict[str, np.ndarray]
-
-
-def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(b > 0, a / np.where(b > 0, b, 1.0), np.nan)
+from fuxiflow.verification.skilful_leads import SKILFUL_LEAD, skilful_hours
 
 
-# metric: the case quantities it averages, and what it makes of their means
-METRICS: dict[str, tuple[tuple[str, ...], Callable[[Means], np.ndarray]]] = {
-    "rmse": (("square",), lambda m: np.sqrt(m["square"])),
-    "bias": (("error",), lambda m: m["error"]),
-    "acc": (("correlation",), lambda m: m["correlation"]),
-    "activity": (("variance",), lambda m: np.sqrt(m["variance"])),
-    "activity_ratio": (
-        ("variance", "reference_variance"),
-        lambda m: np.sqrt(_ratio(m["variance"], m["reference_variance"])),
-    ),
+@dataclass(frozen=True)
+class Metric:
+    """A product of powers of mean case quantities, and the scale that its interval is made on.
+
+    Attributes
+    ----------
+    powers : dict of str to float
+        Exponent of the mean of each quantity; a single 1 is the mean itself.
+    scale : str
+        ``log`` for what is positive, ``atanh`` for a correlation, or ``plain``. An interval is
+        symmetric there, and ends within the metric's range.
+    """
+
+    powers: dict[str, float]
+    scale: Literal["plain", "log", "atanh"] = "log"
+
+
+METRICS = {
+    "rmse": Metric({"square": 0.5}),
+    "bias": Metric({"error": 1}, "plain"),
+    "acc": Metric({"correlation": 1}, "atanh"),
+    "activity": Metric({"variance": 0.5}),
+    "activity_ratio": Metric({"variance": 0.5, "reference_variance": -0.5}),
 }
-
-
-def _relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return _ratio(a - b, b)
-
-
-def _absolute(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a - b
-
-
-# comparisons: metric and how two systems' values of it are compared
-COMPARISONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "rmse": _relative,
-    "acc": _absolute,
-}
+COMPARISONS = {"rmse": "log", "acc": "plain"}
+"""Metrics that systems are compared by, and the scale on which the second is taken from the first:
+``log`` is told as (a - b) / b."""
 
 
 @dataclass(frozen=True)
@@ -60,65 +56,121 @@ class Resampling:
         )
 
 
-def _means(
-    cases: Cases, quantities: tuple[str, ...], counts: np.ndarray, valid: np.ndarray
-) -> Means:
-    """Average quantities over the cases of each sample.
-
-    Parameters
-    ----------
-    cases : Cases
-        Cases of one system.
-    quantities : tuple of str
-        Names of the quantities.
-    counts : np.ndarray
-        Draws of each case, ``(sample, case)``.
-    valid : np.ndarray
-        Cases that count, ``(case, lead, channel, region)``.
-
-    Returns
-    -------
-    dict of str to np.ndarray
-        Means ``(sample, lead, channel, region)``.
-    """
-    return {
-        name: bootstrap.case_mean(np.where(valid, cases.values[name], np.nan), counts)
-        for name in quantities
-    }
-
-
-def _valid(quantities: tuple[str, ...], *systems: Cases) -> np.ndarray:
+def complete_cases(quantities: Iterable[str], *systems: Cases) -> np.ndarray:
     """Mark the cases in which every quantity of every system is finite."""
     return np.all(
         [np.isfinite(cases.values[name]) for cases in systems for name in quantities], axis=0
     )
 
 
-def _summary(value: np.ndarray, samples: np.ndarray, valid: np.ndarray) -> dict[str, np.ndarray]:
-    """Return value, number of cases and interval of a score.
+def case_influences(
+    cases: Cases, metric: Metric, valid: np.ndarray, scale: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a metric, and what each case adds to it.
+
+    Parameters
+    ----------
+    cases : Cases
+        Cases of one system.
+    metric : Metric
+        The metric.
+    valid : np.ndarray
+        Cases that count, ``(case, lead, channel, region)``.
+    scale : str
+        Scale of the second result.
+
+    Returns
+    -------
+    value : np.ndarray
+        The metric of all cases, ``(lead, channel, region)``.
+    influence : np.ndarray
+        Derivatives of the metric on the scale by the weight of each case, times the number of
+        cases: their mean is 0, and the error of it is that of the metric. NaN where not ``valid``.
+    """
+    once = np.ones((1, len(valid)))
+    value, influence = 1.0, 0.0
+    for name, power in metric.powers.items():
+        quantity = np.where(valid, cases.values[name], np.nan)
+        mean = bootstrap.case_mean(quantity, once)[0]
+        deviation = quantity - mean
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = value * (np.sqrt(mean) if power == 0.5 else mean**power)
+            if scale == "log":  # where the mean is 0, all cases are
+                deviation = np.where(mean > 0, power * deviation / mean, 0 * deviation)
+            elif scale == "atanh":
+                within = 1 - mean**2
+                deviation = np.where(within > 0, deviation / within, 0 * deviation)
+        influence = influence + deviation
+    return np.where(np.isfinite(value), value, np.nan), influence
+
+
+def _interval(
+    value: np.ndarray, half_width: np.ndarray, scale: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of an interval that is symmetric on a scale.
 
     Parameters
     ----------
     value : np.ndarray
-        Score of all cases, ``(lead, channel, region)``.
-    samples : np.ndarray
-        Score of each sample, ``(sample, lead, channel, region)``.
-    valid : np.ndarray
-        Cases that count, ``(case, lead, channel, region)``.
+        Value of the metric.
+    half_width : np.ndarray
+        Half the width on the scale.
+    scale : str
+        ``plain``, ``log`` or ``atanh``.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Lower and upper end, as the metric itself.
+    """
+    if scale == "log":
+        return value * np.exp(-half_width), value * np.exp(half_width)
+    if scale == "atanh":
+        with np.errstate(divide="ignore"):
+            middle = np.arctanh(value)
+        return np.tanh(middle - half_width), np.tanh(middle + half_width)
+    return value - half_width, value + half_width
+
+
+def least_block(times: np.ndarray, leads: Sequence[int], block_days: float) -> np.ndarray:
+    """Return the least number of cases in a block at each lead, ``(lead, 1, 1)``.
+
+    A block is as long as ``block_days``, and as the lead: forecasts that are valid at a time share
+    its weather.
+    """
+    days = np.maximum(np.asarray(leads) / 24, block_days)
+    return (days / intervals.case_spacing(times))[:, None, None]
+
+
+def _skilful(leads: Sequence[int], acc: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the columns of skilful lead times.
+
+    Parameters
+    ----------
+    leads : sequence of int
+        Lead times in hours.
+    acc : dict of str to np.ndarray
+        Columns of the score table of ACC, ``(lead, channel, region)``.
 
     Returns
     -------
     dict of str to np.ndarray
-        Columns of the score table; the interval of fewer than two cases is NaN.
+        The same columns, ``(1, channel, region)``. The interval holds the leads at which 0.6 is in
+        that of ACC. Numbers of cases are the fewest of all leads that have a score.
     """
-    n = valid.sum(axis=0)
-    low, high = bootstrap.interval(samples)
-    return {
-        "value": value,
-        "n": n,
-        "ci_low": np.where(n < 2, np.nan, low),
-        "ci_high": np.where(n < 2, np.nan, high),
+    scored = np.isfinite(acc["value"])
+    columns = {
+        name: skilful_hours(leads, np.where(scored, acc[name], np.nan))
+        for name in ("value", "ci_low", "ci_high")
     }
+    n = np.where(scored, acc["n"], np.iinfo(int).max).min(axis=0)
+    columns["n"] = np.where(scored.any(axis=0), n, 0)
+    columns["n_effective"] = np.minimum(
+        np.where(scored, acc["n_effective"], np.inf).min(axis=0), columns["n"]
+    )
+    for end in ("ci_low", "ci_high"):
+        columns[end] = np.where(columns["n"] < 2, np.nan, columns[end])
+    return {name: column[None] for name, column in columns.items()}
 
 
 def score_cases(
@@ -153,27 +205,79 @@ def score_cases(
     """
     if not len(cases.times):
         return score_table.concatenate_scores([])
-    counts = resampling.counts(cases.times)
-    once = np.ones((1, len(cases.times)))
+    block = least_block(cases.times, cases.leads, resampling.block_days)
     frames = []
-    for metric in metrics:
-        quantities, score = METRICS[metric]
-        valid = _valid(quantities, cases)
-        value = score(_means(cases, quantities, once, valid))[0]
-        summary = _summary(value, score(_means(cases, quantities, counts, valid)), valid)
+    for name in metrics:
+        metric = METRICS[name]
+        valid = complete_cases(metric.powers, cases)
+        value, influence = case_influences(cases, metric, valid, metric.scale)
+        error = intervals.error_of_mean(influence, block)
+        low, high = _interval(value, error.half_width(), metric.scale)
+        summary = {
+            "value": value,
+            "n": valid.sum(axis=0),
+            "n_effective": error.effective,
+            "ci_low": low,
+            "ci_high": high,
+        }
         frames.append(
             score_table.score_rows(
                 experiment=experiment,
                 system=system,
                 reference=reference,
-                metric=prefix + metric,
+                metric=prefix + name,
                 leads=cases.leads,
                 channels=cases.channels,
                 regions=cases.regions,
                 **summary,
             )
         )
+        if name == "acc" and max(cases.leads) > 0:
+            frames.append(
+                score_table.score_rows(
+                    experiment=experiment,
+                    system=system,
+                    reference=reference,
+                    metric=prefix + SKILFUL_LEAD,
+                    leads=[max(cases.leads)],
+                    channels=cases.channels,
+                    regions=cases.regions,
+                    **_skilful(cases.leads, summary),
+                )
+            )
     return score_table.concatenate_scores(frames)
+
+
+def difference_with_interval(
+    first: np.ndarray, second: np.ndarray, error: intervals.MeanError, scale: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the difference of two systems, its interval and its probability if there were none.
+
+    Parameters
+    ----------
+    first, second : np.ndarray
+        The metric of each.
+    error : MeanError
+        Error of their difference on the scale.
+    scale : str
+        ``log``, told as (a - b) / b, or ``plain``.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Difference, lower and upper end, and p value.
+    """
+    half_width = error.half_width()
+    if scale == "plain":
+        difference = first - second
+        return difference, *_interval(difference, half_width, scale), error.p_value(difference)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference = np.where(second > 0, (first - second) / second, np.nan)
+        p_value = error.p_value(np.log1p(difference))
+    low, high = _interval(1 + difference, half_width, scale)
+    # rounding may carry an end beyond the difference
+    low, high = np.minimum(low - 1, difference), np.maximum(high - 1, difference)
+    return difference, low, high, p_value
 
 
 def compare_cases(
@@ -190,8 +294,8 @@ def compare_cases(
     """Compare a system with another one on the cases that both have.
 
     RMSE is compared as the normalised difference (a - b) / b, ACC as the plain difference a - b.
-    Both are resampled together, so the interval is that of a paired test: the difference is
-    significant (5 %, two-sided) where it excludes 0.
+    The interval is that of the difference case by case, a paired test: the difference is
+    significant (5 %, two-sided) where it excludes 0. That is where ``p_value`` is below 0.05.
 
     Parameters
     ----------
@@ -216,28 +320,29 @@ def compare_cases(
     a, b = cases.common(other)
     if not len(a.times):
         return score_table.concatenate_scores([])
-    counts = resampling.counts(a.times)
-    once = np.ones((1, len(a.times)))
+    block = least_block(a.times, a.leads, resampling.block_days)
     frames = []
-    for metric in metrics:
-        quantities, score = METRICS[metric]
-        difference = COMPARISONS[metric]
-        valid = _valid(quantities, a, b)
-        value, samples = (
-            difference(*(score(_means(x, quantities, drawn, valid)) for x in (a, b)))
-            for drawn in (once, counts)
-        )
-        summary = _summary(value[0], samples, valid)
+    for name in metrics:
+        metric, scale = METRICS[name], COMPARISONS[name]
+        valid = complete_cases(metric.powers, a, b)
+        first, second = (case_influences(x, metric, valid, scale) for x in (a, b))
+        error = intervals.error_of_mean(first[1] - second[1], block)
+        value, low, high, p_value = difference_with_interval(first[0], second[0], error, scale)
         frames.append(
             score_table.score_rows(
                 experiment=experiment,
                 system=system,
                 reference=reference,
-                metric=f"{metric}_vs_{other_name}",
+                metric=f"{name}_vs_{other_name}",
                 leads=a.leads,
                 channels=a.channels,
                 regions=a.regions,
-                **summary,
+                value=value,
+                n=valid.sum(axis=0),
+                n_effective=error.effective,
+                ci_low=low,
+                ci_high=high,
+                p_value=p_value,
             )
         )
     return score_table.concatenate_scores(frames)

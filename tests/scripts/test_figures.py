@@ -39,6 +39,7 @@ def arguments(root):
     """Inputs and parameters of each script."""
     scores = {"scores": root / "scores.parquet"}
     case = {"case": data.CASE.isoformat()}
+    controlled = {"false_discovery_rate": 0.05}
     return {
         "system": ({}, {"settings": SETTINGS}),
         "coverage": (
@@ -60,8 +61,8 @@ def arguments(root):
             {**scores, "baselines": scores["scores"]},
             {"experiments": ["full"], "reference": "truth"},
         ),
-        "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth"}),
-        "scorecard_era5": (scores, {"experiment": "full", "other": "gfs"}),
+        "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth", **controlled}),
+        "scorecard_era5": (scores, {"experiment": "full", "other": "gfs", **controlled}),
         "increment_case": (
             {
                 "analyses": [root / "analyses.zarr"],

@@ -530,9 +530,10 @@ def test_the_headline_numbers_are_a_table_with_a_verdict_for_each(world, analyse
     inputs = SimpleNamespace(scores=analyses.scores, cycle=analyses.cycle)
     load_script("verification_acceptance").main(inputs, output, SimpleNamespace(), LOG)
     table = pd.read_csv(output.table)
-    assert list(table.columns) == ["number", "value", "bar", "verdict"]
+    assert list(table.columns) == ["number", "reference", "value", "bar", "verdict"]
     assert table.iloc[0].tolist() == [
         "analysis better than its background, channels",
+        "truth",
         "2 of 2 (100%)",
         ">= 80%",
         "met",

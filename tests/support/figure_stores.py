@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
 from fuxiflow import channels
 from fuxiflow.cycling.response import Response
@@ -84,6 +85,7 @@ def _rows(
 ) -> pd.DataFrame:
     value = np.asarray(value, float)[..., None]
     spread = np.broadcast_to(np.asarray(spread, float), value.shape[:2])[..., None]
+    p_value = 2 * ndtr(-1.96 * np.abs(value) / spread) if "_vs_" in metric else None
     return score_table.score_rows(
         experiment=experiment,
         system=system,
@@ -96,6 +98,8 @@ def _rows(
         n=np.full(value.shape, 20),
         ci_low=value - spread,
         ci_high=value + spread,
+        n_effective=np.full(value.shape, 12.0),
+        p_value=p_value,
     )
 
 

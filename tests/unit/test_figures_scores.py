@@ -40,9 +40,12 @@ def test_levels_and_variables():
     assert list(frame["level"].fillna(-1)) == [500, -1, 1000]
 
 
-def test_significant_excludes_zero():
-    frame = pd.DataFrame({"ci_low": [0.1, -0.1, -0.3, np.nan], "ci_high": [0.2, 0.1, -0.2, np.nan]})
-    assert list(scores.significant(frame)) == [True, False, True, False]
+def test_differences_are_significant_together():
+    frame = pd.DataFrame({"p_value": [0.001, 0.04, 0.9, np.nan]})
+    judged = scores.with_significance(frame, 0.05)
+    assert list(judged["significant"]) == [True, False, False, False]  # 0.04 x 3 / 2 is 0.06
+    assert list(scores.with_significance(frame, 0.06)["significant"]) == [True, True, False, False]
+    assert scores.with_significance(frame.iloc[:0], 0.05).empty
 
 
 def test_unrolling_shows_the_paired_difference_to_the_first(figure_stores):

@@ -13,20 +13,22 @@ CHANNELS = channel_table().analysed.names
 LEADS = [6 * step for step in range(1, 41)]
 
 
-def rows(metric, value, leads=(0,), experiment="full", system="fuxiflow"):
-    value = np.broadcast_to(np.asarray(value, float), (len(leads), len(CHANNELS)))[..., None]
+def rows(
+    metric, value, leads=(0,), experiment="full", reference="truth", spread=1.0, channels=CHANNELS
+):
+    value = np.broadcast_to(np.asarray(value, float), (len(leads), len(channels)))[..., None]
     return score_table.score_rows(
         experiment=experiment,
-        system=system,
-        reference="truth",
+        system="fuxiflow",
+        reference=reference,
         metric=metric,
         leads=list(leads),
-        channels=CHANNELS,
+        channels=channels,
         regions=["global"],
         value=value,
         n=np.full(value.shape, 60),
-        ci_low=value - 1,
-        ci_high=value + 1,
+        ci_low=value - spread,
+        ci_high=value + spread,
     )
 
 
@@ -35,30 +37,33 @@ def write(
     *,
     analysis=1.0,
     background=1.1,
-    denied=4.0,
-    acc=None,
+    climatology=-0.6,
+    denied=-0.8,
+    skilful=84.0,
     persistence=-0.2,
     ratio=1.0,
     growth=0.0,
+    noise=0.02,
+    reference="truth",
 ):
     scores = root / "scores"
     (scores / "full").mkdir(parents=True)
     leads = np.array(LEADS, float)[:, None]
-    acc = 1 - leads / 200 if acc is None else acc
     parts = [
-        rows("rmse", analysis),
-        rows("background_rmse", background),
-        rows("rmse_vs_persistence", persistence, LEADS),
-        rows("rmse_vs_climatology", leads / 100 - 0.73, LEADS),
-        rows("acc", np.maximum(acc, -1), LEADS),
-        rows("activity_ratio", ratio, LEADS),
+        rows("rmse", analysis, reference=reference),
+        rows("background_rmse", background, reference=reference),
+        rows("rmse_vs_climatology", climatology, reference=reference, spread=0.05),
+        rows("rmse_vs_persistence", persistence, LEADS, reference=reference),
+        rows("rmse_vs_climatology", leads / 100 - 0.73, LEADS, reference=reference),
+        rows("skilful_lead", skilful, [240], reference=reference, spread=6.0),
+        rows("activity_ratio", ratio, LEADS, reference=reference),
     ]
     if denied is not None:
-        parts.append(rows("rmse", denied, experiment="no_observations"))
+        parts.append(rows("rmse_vs_no_observations", denied, reference=reference, spread=0.05))
     score_table.write_scores(scores / "scores.parquet", score_table.concatenate_scores(parts))
     times = pd.date_range("2023-01-01", "2023-02-09 18:00", freq="6h")
-    noise = 0.02 * np.random.default_rng(0).normal(size=len(times))
-    series = 1 + growth * np.arange(len(times)) / len(times) + noise
+    series = 1 + growth * np.arange(len(times)) / len(times)
+    series += noise * np.random.default_rng(0).normal(size=len(times))
     arrays = {"analysis": series, "climatology": np.linspace(1, 2, len(times))}
     cycle = pd.concat(
         [
@@ -67,7 +72,7 @@ def write(
                     "experiment": "full",
                     "time": times,
                     "array": array,
-                    "reference": "truth",
+                    "reference": reference,
                     "channel": channel,
                     "rmse": values,
                     "bias": 0.0,
@@ -91,9 +96,9 @@ def test_all_bars_met(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "MISSED" not in text
     assert "69 of 69 (100%)" in text
-    assert "75% (1 against 4)" in text
+    assert "60 % [55, 65] (climatology; no_observations 80 %)" in text
     assert "worst -1% at 72 h" in text
-    assert "lowest 0.64; >= 0.6 to 78 h" in text
+    assert "84 h [78, 90]" in text
     assert text.count("(climatology +29 %)") == len(
         acceptance.REDUCTIONS
     )  # 0.5 over 20 days, on the mean of 1.75
@@ -106,17 +111,20 @@ def test_all_bars_met(tmp_path, capsys):
             {"analysis": np.where(np.arange(69) < 20, 2.0, 1.0)},
             "analysis better than its background, channels",
         ),
-        ({"denied": 2.2}, "analysis RMSE Z500 below no_observations"),
+        ({"climatology": -0.42}, "analysis RMSE T850 below that without observations"),
+        ({"denied": -0.5}, "analysis RMSE Z500 below that without observations"),
         (
             {"persistence": np.where(np.array(LEADS) == 96, 0.01, -0.5)[:, None]},
             "forecast RMSE Z500 against persistence, 12-96 h",
         ),
-        ({"acc": np.where(np.array(LEADS) == 24, 0.59, 0.9)[:, None]}, "ACC Z500 to 72 h"),
+        ({"skilful": 71.0}, "skilful lead of Z500 (ACC >= 0.6)"),
         (
             {"ratio": np.where(np.array(LEADS) == 240, 0.29, 1.0)[:, None]},
             "activity ratio over 40 steps, all channels",
         ),
-        ({"growth": 0.5}, "growth of analysis RMSE Z500, last 20 days"),
+        ({"growth": 1.0}, "growth of analysis RMSE Z500, last 20 days"),
+        ({"growth": -0.7}, "growth of analysis RMSE Z500, last 20 days"),
+        ({"noise": 1.5}, "growth of analysis RMSE Z500, last 20 days"),
     ],
 )
 def test_each_bar_can_be_missed(tmp_path, change, line):
@@ -138,21 +146,62 @@ def test_persistence_counts_from_twelve_hours_on(tmp_path):
 def test_a_lead_that_is_absent_cannot_be_told(tmp_path):
     root = write(tmp_path)
     frame = score_table.read_scores(root / "scores" / "scores.parquet")
-    gone = (frame["metric"] == "acc") & (frame["lead_time"] == 36)
+    gone = (frame["metric"] == "rmse_vs_persistence") & (frame["lead_time"] == 36)
+    gone |= frame["metric"] == "skilful_lead"
     fewer = (frame["metric"] == "activity_ratio") & (frame["lead_time"] == 120)
     frame.loc[fewer, "n"] = 59  # one forecast was not finite
     score_table.write_scores(root / "scores" / "scores.parquet", frame[~gone])
     lines = by_name(root)
-    assert lines["correlation"].met is None
-    assert "no acc of Z500 at 36 h" in lines["correlation"].value
+    assert lines["against persistence"].met is None
+    assert "no rmse_vs_persistence of Z500 at 36 h" in lines["against persistence"].value
+    assert lines["skilful lead"].met is None
     assert "incomplete" in lines["activity ratio over 40 steps, all channels"].value
     assert lines["activity ratio over 40 steps, all channels"].met is False
 
 
-def test_no_denial_experiment_and_no_results(tmp_path, capsys):
-    write(tmp_path / "a", denied=None)
-    assert main(["acceptance", str(tmp_path / "a")]) == 0
-    assert main(["acceptance", str(tmp_path / "a"), "--check"]) == 1
+def test_without_a_free_forecast_climatology_is_what_needs_no_observations(tmp_path):
+    lines = by_name(write(tmp_path, denied=None))
+    line = lines["analysis RMSE Z500 below that without observations"]
+    assert (line.value, line.met) == ("60 % [55, 65] (climatology)", True)
+
+
+def test_who_puts_out_climatology_passes_no_bar_of_analyses(tmp_path):
+    lines = by_name(write(tmp_path, climatology=0.0, denied=-0.66))
+    missed = [line for name, line in lines.items() if "without observations" in name]
+    assert len(missed) == len(acceptance.REDUCTIONS)
+    assert not any(line.met for line in missed)
+
+
+def test_a_run_without_a_truth_is_held_against_era5_its_own_analyses_and_observations(tmp_path):
+    path = write(tmp_path, reference="era5") / "scores" / "scores.parquet"
+    observed = ["atms/5", "atms/6", "land_stations/T2M"]
+    parts = [
+        score_table.read_scores(path),
+        rows("rmse_vs_persistence", -0.3, LEADS, reference="own"),
+        rows("skilful_lead", 60.0, [240], reference="own", spread=6.0),
+    ]
+    for array, value in (("background", [2.0, 2.0, 2.0]), ("analysis", [1.0, 2.5, 1.0])):
+        metric = f"departure_{array}_std"
+        parts.append(rows(metric, value, reference="observations", channels=observed))
+    score_table.write_scores(path, score_table.concatenate_scores(parts))
+    lines = acceptance.headlines(tmp_path)
+    verdicts = {(line.reference, line.name): line.met for line in lines}
+    assert {line.reference for line in lines} == {"era5", "own", "observations"}
+    assert verdicts["era5", "skilful lead of Z500 (ACC >= 0.6)"] is True
+    assert verdicts["own", "skilful lead of Z500 (ACC >= 0.6)"] is False
+    assert verdicts["own", "forecast RMSE MSL against persistence, 12-96 h"] is True
+    name = "analysis closer than its background, observed channels"
+    assert verdicts["observations", name] is False
+    assert None not in verdicts.values()
+
+
+def test_no_score_is_not_computed_and_no_table_an_error(tmp_path, capsys):
+    root = write(tmp_path / "a")
+    path = root / "scores" / "scores.parquet"
+    frame = score_table.read_scores(path)
+    score_table.write_scores(path, frame[frame["metric"] != "rmse_vs_climatology"])
+    assert main(["acceptance", str(root)]) == 0
+    assert main(["acceptance", str(root), "--check"]) == 1
     assert "not computed" in capsys.readouterr().out
     assert main(["acceptance", str(tmp_path / "nothing")]) == 1
     assert "make it with" in capsys.readouterr().err

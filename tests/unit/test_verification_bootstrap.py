@@ -92,16 +92,3 @@ def test_longer_series_with_longer_blocks_come_near_95_per_cent():
     assert coverage(120, 8) < coverage(480, 20) < coverage(1200, 30) < 0.95
     assert coverage(480, 20) > 0.88
     assert coverage(1200, 30) > 0.905
-
-
-def test_trend_of_a_line_and_of_noise():
-    slope, low, high = bootstrap.trend(np.arange(20) * 0.5 + 3, 3, 100, 0)
-    assert (slope, low, high) == pytest.approx((0.5, 0.5, 0.5))
-    generator = np.random.default_rng(1)
-    inside = 0
-    for seed in range(200):
-        slope, low, high = bootstrap.trend(generator.normal(size=20), 1, 200, seed)
-        inside += low <= 0 <= high
-    assert 0.88 < inside / 200 < 0.99
-    with pytest.raises(ValueError, match="at least 4"):
-        bootstrap.trend(np.ones(3), 1, 10, 0)

@@ -85,6 +85,7 @@ rule figure_skill_vs_lead:
     params:
         experiment=figures_main(),
         reference=figures_references()[-1],
+        false_discovery_rate=CONFIG.figures.false_discovery_rate,
     script:
         "../scripts/figure_skill_vs_lead.py"
 
@@ -99,6 +100,7 @@ rule figure_scorecard_era5:
     params:
         experiment=figures_main(),
         other=figures_compared(),
+        false_discovery_rate=CONFIG.figures.false_discovery_rate,
     script:
         "../scripts/figure_scorecard_era5.py"
 

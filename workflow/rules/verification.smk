@@ -348,7 +348,7 @@ rule verification:
     input:
         rules.validation.input,
         verification_tables("scores"),
-        rules.verification_acceptance.output if verification_uses("truth") else [],
+        rules.verification_acceptance.output,
         rules.verification_observed.output if verification_observed_sources() else [],
         expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(results("scores/{name}/cycle.parquet"), name=CONFIG.cycled_experiments),

@@ -9,7 +9,12 @@ from fuxiflow.figures.files import save_figure
 
 
 def main(input, output, params, log):
-    table = scorecard_era5.table(input.scores, params.experiment, params.other)
+    table = scorecard_era5.table(
+        input.scores,
+        params.experiment,
+        params.other,
+        false_discovery_rate=params.false_discovery_rate,
+    )
     save_figure(scorecard_era5.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 
