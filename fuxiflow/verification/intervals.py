@@ -27,7 +27,7 @@ FEWEST = 2
 
 @dataclass(frozen=True)
 class MeanError:
-    """How far the means of series may be off.
+    """The errors that the means of series may have.
 
     Attributes
     ----------

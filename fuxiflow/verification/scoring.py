@@ -133,10 +133,23 @@ def _interval(
 
 
 def least_block(times: np.ndarray, leads: Sequence[int], block_days: float) -> np.ndarray:
-    """Return the least number of cases in a block at each lead, ``(lead, 1, 1)``.
+    """Return the least number of cases in a block at each lead.
 
-    A block is as long as ``block_days``, and as the lead: forecasts that are valid at a time share
-    its weather.
+    A block is as long as the lead, as forecasts that are valid at a time share its weather.
+
+    Parameters
+    ----------
+    times : np.ndarray
+        Times of the cases, ``(case,)``.
+    leads : sequence of int
+        Lead times in hours.
+    block_days : float
+        Least number of days in a block.
+
+    Returns
+    -------
+    np.ndarray
+        Numbers, not whole ones, ``(lead, 1, 1)``.
     """
     days = np.maximum(np.asarray(leads) / 24, block_days)
     return (days / intervals.case_spacing(times))[:, None, None]
