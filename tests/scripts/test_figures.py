@@ -35,11 +35,6 @@ def stores(tmp_path_factory):
     return root
 
 
-def rule_of(name):
-    """The rule of a figure, which is that of all scorecards for each of them."""
-    return "figure_scorecard" if name.startswith("scorecard_") else f"figure_{name}"
-
-
 def arguments(root):
     """Inputs and parameters of each script."""
     scores = {"scores": root / "scores.parquet"}
@@ -49,7 +44,7 @@ def arguments(root):
         "system": ({}, {"settings": SETTINGS}),
         "coverage": (
             {"grids": [root / "noaa20_atms" / "2023-01.zarr"]},
-            {"windows": {"noaa20_atms": [-3, 5]}, "infill_radius": 2.0, **case},
+            {"windows": {"noaa20_atms": [-3, 5]}, **case},
         ),
         "cycling": (
             {
@@ -66,25 +61,8 @@ def arguments(root):
             {**scores, "baselines": scores["scores"]},
             {"experiments": ["full"], "reference": "truth"},
         ),
-<<<<<<< HEAD
         "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth", **controlled}),
         "scorecard_era5": (scores, {"experiment": "full", "other": "gfs", **controlled}),
-=======
-        "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth"}),
-        "region_africa": (
-            scores,
-            {"experiment": "full", "reference": "truth", "region": "central_africa"},
-        ),
-        "activity": (scores, {"experiment": "full", "reference": "truth", "relative_to": None}),
-        **{
-            f"scorecard_{reference}{suffix}": (
-                scores,
-                {"experiment": "full", "other": "gfs", "reference": reference, "metric": metric},
-            )
-            for reference in ("era5", "own")
-            for suffix, metric in (("", "rmse"), ("_acc", "acc"))
-        },
->>>>>>> f462d19 (Scorecards of ACC and against own analyses, activity, central Africa, the mask after infill; make paper: figures and numbers with their queries)
         "increment_case": (
             {
                 "analyses": [root / "analyses.zarr"],
@@ -123,7 +101,7 @@ def test_script_writes_figure_and_table(stores, tmp_path, name):
         **{kind: tmp_path / f"{name}.{kind}" for kind in ("pdf", "png", "csv")},
         jobs=tmp_path / "jobs.parquet",
     )
-    load_script(rule_of(name)).main(
+    load_script(f"figure_{name}").main(
         SimpleNamespace(**inputs),
         output,
         SimpleNamespace(**params, world="embedded synthetic world"),
@@ -137,12 +115,10 @@ def test_script_writes_figure_and_table(stores, tmp_path, name):
 def test_every_figure_has_a_script_a_rule_and_a_caption():
     rules = (ROOT / "workflow" / "rules" / "figures.smk").read_text()
     for name in files.FIGURE_IDS:
-        rule = rule_of(name)
-        assert f"rule {rule}:" in rules
+        assert f"rule figure_{name}:" in rules
         # a caption says what is drawn, and then what to look for
-        caption = ROOT / "workflow" / "report" / f"{rule.removeprefix('figure_')}.rst"
-        assert "\nLook for " in caption.read_text()
-        assert (ROOT / "workflow" / "scripts" / f"{rule}.py").exists()
+        assert "\nLook for " in (ROOT / "workflow" / "report" / f"{name}.rst").read_text()
+        assert (ROOT / "workflow" / "scripts" / f"figure_{name}.py").exists()
 
 
 def test_no_figure_reaches_torch():
@@ -150,7 +126,7 @@ def test_no_figure_reaches_torch():
         imported = {
             word
             for names in imported_files(
-                ROOT / "workflow" / "scripts" / f"{rule_of(name)}.py"
+                ROOT / "workflow" / "scripts" / f"figure_{name}.py"
             ).values()
             for word in names
         }
@@ -158,5 +134,4 @@ def test_no_figure_reaches_torch():
 
 
 def test_drawing_imports_no_torch():
-    modules = {files.MODULES.get(name, name) for name in files.FIGURE_IDS}
-    assert "torch" not in loaded_by(*(f"fuxiflow.figures.{name}" for name in modules))
+    assert "torch" not in loaded_by(*(f"fuxiflow.figures.{name}" for name in files.FIGURE_IDS))

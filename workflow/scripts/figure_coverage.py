@@ -16,8 +16,7 @@ def main(input, output, params, log):
         name: SparseGrids([path for path in input.grids if path.parent.name == name])
         for name in params.windows
     }
-    case = datetime.fromisoformat(params.case)
-    table = coverage.table(grids, params.windows, case, params.infill_radius)
+    table = coverage.table(grids, params.windows, datetime.fromisoformat(params.case))
     save_figure(coverage.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 
