@@ -308,10 +308,23 @@ def perturb_observations(
     design, number = networks.design.sources[source.name], source.channel_names.index(channel)
     footprints = case.observations.get(source.name, _none(len(design.channels)).to(networks.device))
     positions = draw_places(footprints, number, places, grid, seed)
-    index = torch.from_numpy(positions).to(networks.device)
-    touched = footprints.rows(index)
-    columns = guess_columns(case, touched, design.window[0], statistics, grid)
-    slopes = sensitivity(source, number, columns, touched.zenith)
+
+    def at_places() -> tuple[FootprintBatch, StateColumns, np.ndarray]:
+        touched = footprints.rows(torch.from_numpy(positions).to(networks.device))
+        columns = guess_columns(case, touched, design.window[0], statistics, grid)
+        return touched, columns, sensitivity(source, number, columns, touched.zenith)
+
+    touched, columns, slopes = at_places()
+    # a first guess that no atmosphere has, as of networks that are hardly trained
+    seen = np.isfinite(slopes).all(1)
+    if not seen.all():
+        log.warning(
+            "%d of %d places are left out: the operator has no Jacobian at their first guess",
+            (~seen).sum(),
+            len(seen),
+        )
+        positions = positions[seen]
+        touched, columns, slopes = at_places()
     temperatures = [columns.channels.index(f"T{level}") for level in PRESSURE_LEVELS]
     rows = (touched.cell // grid.nlon).cpu().numpy()
     lons = (touched.cell % grid.nlon).cpu().numpy()

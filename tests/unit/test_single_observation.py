@@ -119,6 +119,24 @@ def test_columns_are_those_of_the_first_guess_at_the_cell(record):
     assert found.latitude[0] == pytest.approx(tiny.GRID.lat[where // tiny.GRID.nlon])
 
 
+def test_places_without_a_jacobian_are_left_out_with_a_word(record, monkeypatch, caplog):
+    case = made(record)
+    whole = run(record, case)
+    real = experiments.sensitivity
+
+    def partly(source, channel, columns, zenith):
+        slopes = real(source, channel, columns, zenith)
+        slopes[len(slopes) - 4 :: 3] = np.nan  # two of five; of the three that are left none
+        return slopes if len(slopes) == 5 else real(source, channel, columns, zenith)
+
+    monkeypatch.setattr(experiments, "sensitivity", partly)
+    with caplog.at_level(logging.WARNING):
+        rest = run(record, case)
+    assert "2 of 5 places are left out" in caplog.text
+    np.testing.assert_allclose(rest.jacobian, whole.jacobian[[0, 2, 3]], rtol=1e-5)
+    np.testing.assert_allclose(rest.response, whole.response[[0, 2, 3]], atol=1e-6)
+
+
 def test_a_window_without_observations_gives_no_place(record):
     found = run(record, made(record, observed=False))
     assert len(found) == 0
