@@ -28,7 +28,7 @@ export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache/xdg_cache_home
 export MPLCONFIGDIR ?= $(CURDIR)/.snakemake/cache/mplconfigdir
 endif
 
-.PHONY: help setup demo validation studies joint real rehearsal rehearse-real explain test test-chaos test-slurm lint format docs bench schema lock clean
+.PHONY: help setup demo validation studies joint real rehearsal rehearse-real explain paper test test-chaos test-slurm lint format docs bench schema lock clean
 
 help:
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
@@ -39,6 +39,7 @@ help:
 	@echo "make rehearsal  every rule at the paper's size on few days, and what each took beside what it asked for: about two hours"
 	@echo "make rehearse-real  the run of config/real.yaml, shortened, from a mirror of the public archives on this machine"
 	@echo "make explain what would run again, and which setting, function or file is why (CONFIG=config/demo.yaml)"
+	@echo "make paper   figures as PDF and numbers as LaTeX, each with its query, from the tables of a finished run (CONFIG=config/demo.yaml)"
 	@echo "make test    the test suite, with an end-to-end run"
 	@echo "make test-chaos  damaged and missing files, killed jobs, full disks: what a finished run makes of them"
 	@echo "make test-slurm  tests on a real Slurm, installed and started here (Debian, root; about a quarter of an hour)"
@@ -113,6 +114,9 @@ rehearse-real: $(READY)
 
 explain: $(READY)
 	@$(RUN) fuxiflow explain $(CONFIG)
+
+paper: $(READY)
+	@$(RUN) fuxiflow paper $(CONFIG)
 
 # in the order of testpaths, the longest first, so that no process ends alone with the end-to-end run
 test: $(READY)

@@ -318,6 +318,13 @@ def _redraw(options: argparse.Namespace) -> None:
     redraw_figure(options.figure, options.table, options.target)
 
 
+def _paper(options: argparse.Namespace) -> None:
+    """Make the folder of a paper from a run's stored tables: figures as PDF, numbers as LaTeX."""
+    from fuxiflow.figures.paper import make_configured_paper
+
+    print("\n".join(map(str, make_configured_paper(options.paths))))
+
+
 def _select_channels(options: argparse.Namespace) -> None:
     """Select a sounder's channels by information content, then by the heights of their peaks."""
     from fuxiflow.observations import channel_selection
@@ -448,6 +455,9 @@ def _parser() -> argparse.ArgumentParser:
     drawing.add_argument("figure", help="name of the figure, for example cycling")
     drawing.add_argument("table", type=Path, help="the CSV that lies beside the figure")
     drawing.add_argument("target", type=Path, help="file to draw into: .png, .pdf or .svg")
+    _command(commands, _paper).add_argument(
+        "paths", type=Path, nargs="+", help="the configuration, and what is laid over it"
+    )
     _add_selection(_command(commands, _select_channels))
     operators = _command(commands, _build_operators)
     operators.add_argument("instrument", nargs="?", help="by default all")

@@ -269,6 +269,13 @@ def _figures(config: "Config") -> Iterator[str]:
     if len(figures.unrolling) == 1:
         yield f"figures.unrolling: {figures.unrolling}, allowed: none, or two and more to compare"
     yield from _main_experiment(config)
+    if figures.activity_relative_to is not None:
+        baselines = [name for name in config.verification.baselines if name != "climatology"]
+        yield from _one_of(
+            "figures.activity_relative_to",
+            figures.activity_relative_to,
+            [*baselines, *config.verification.systems],
+        )
     for name in figures.map_channels:
         yield from _one_of("figures.map_channels", name, channels.channel_table().names)
     for lead in figures.map_leads:

@@ -182,6 +182,14 @@ class Figures(Section):
     """Experiments whose joint training unrolled more and more cycles, compared with the first.
 
     The figure of this name is drawn with them only."""
+    infill_radius: float = Field(10.0, gt=0)
+    """Reach of a measured cell in the infilled mask of ``coverage``, in cells.
+
+    The default is FuXiWeather2's at 0.25°, arXiv 2603.15358."""
+    activity_relative_to: str | None = None
+    """System that ``activity`` is drawn relative to: of ``verification.baselines`` or ``systems``.
+
+    By default it is drawn relative to the reference at the same times."""
     map_leads: list[int] = Field([24, 72, 120], min_length=1)
     """Lead times of the maps in hours, multiples of 6."""
     map_channels: list[str] = Field(["Z500", "T850", "U850", "MSL"], min_length=1)

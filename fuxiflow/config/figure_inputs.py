@@ -15,6 +15,22 @@ def error_references(config: Config) -> list[str]:
     return [name for name in ("era5", "truth") if name in config.verification.references]
 
 
+def compared_system(config: Config, reference: str) -> str | None:
+    """Return the system that scores against a reference are compared with, None without one.
+
+    It is GFS or the first of others. Against ``own`` it has analyses of its own.
+    """
+    if reference not in config.verification.references:
+        return None
+    others = [
+        name
+        for name, system in config.verification.systems.items()
+        if reference != "own" or system.analyses
+    ]
+    gfs = ["gfs"] if "gfs" in config.verification.baselines else []
+    return next(iter(gfs + others), None)
+
+
 def case_segment(config: Config) -> str:
     """Return the label of the segment that holds the case."""
     return times.segment(config.case.date(), config.segment_months)

@@ -1,4 +1,8 @@
-"""``coverage``: the cells that each source filled within one assimilation window, and when."""
+"""``coverage``: the cells that each source filled within one assimilation window, and when.
+
+Beside them stands the mask after infill: cells within reach of a measured one in the same hour
+(:mod:`fuxiflow.observations.dense_grids`).
+"""
 
 import textwrap
 from collections.abc import Mapping
@@ -9,6 +13,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
+from scipy.ndimage import distance_transform_edt
 
 from fuxiflow.config import sources
 from fuxiflow.figures import maps, style
@@ -22,6 +27,7 @@ COLUMNS = [
     "window_end",
     "nlat",
     "nlon",
+    "infill_radius",
     "hour",
     "lat",
     "lon",
@@ -32,6 +38,7 @@ def table(
     grids: Mapping[str, SparseGrids],
     windows: Mapping[str, tuple[int, int]],
     analysis_time: datetime,
+    infill_radius: float,
 ) -> pd.DataFrame:
     """Gather the filled cells of an assimilation window.
 
@@ -43,6 +50,8 @@ def table(
         First and last hour of each source's window, relative to the analysis time.
     analysis_time : datetime
         Analysis time.
+    infill_radius : float
+        Reach of a measured cell in the infilled mask, in cells.
 
     Returns
     -------
@@ -71,6 +80,7 @@ def table(
                 window_end=end,
                 nlat=grid.grid.nlat,
                 nlon=grid.grid.nlon,
+                infill_radius=float(infill_radius),
             )
         )
     return pd.concat(frames, ignore_index=True)[COLUMNS]
@@ -90,8 +100,43 @@ def _fields(rows: pd.DataFrame, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     return last.reshape(grid.shape), count.reshape(grid.shape)
 
 
+def infilled_hours(rows: pd.DataFrame, grid: Grid, radius: float) -> np.ndarray:
+    """Count for each cell the hours in which infill gives it a value.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        Rows of :func:`table` of one source.
+    grid : Grid
+        Grid of the cells.
+    radius : float
+        Reach of a measured cell, in cells; longitude is cyclic.
+
+    Returns
+    -------
+    np.ndarray
+        Number of hours ``(lat, lon)`` in which the cell, or one nearer than ``radius``, is
+        measured.
+    """
+    reach = int(np.ceil(radius))
+    hours = np.zeros(grid.shape, int)
+    for _, part in rows.dropna(subset=["hour"]).groupby("hour"):
+        empty = np.ones(grid.nlat * grid.nlon, bool)
+        empty[grid.cell(part["lat"].to_numpy(), part["lon"].to_numpy())] = False
+        around = np.pad(empty.reshape(grid.shape), ((0, 0), (reach, reach)), mode="wrap")
+        distance = distance_transform_edt(around)[:, reach : reach + grid.nlon]
+        # a measured cell is at distance 0 of itself, however small the radius
+        hours += (distance < radius) | (distance == 0)
+    return hours
+
+
+def _filled_share(count: np.ndarray, grid: Grid) -> float:
+    """Return the share of the globe, in per cent, whose cells have a count above 0."""
+    return 100 * float(np.average((count > 0).mean(axis=1), weights=grid.area_weights))
+
+
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw two maps for each source: hour of the last observation, and number of filled hours.
+    """Draw three maps a source: hour of the last observation, measured hours, infilled hours.
 
     Up to two sources stand in rows of their own; more of them share the scales, pairs side by side.
     """
@@ -99,30 +144,35 @@ def draw(table: pd.DataFrame) -> Figure:
     pairs = min(2, -(-len(names) // 2)) if len(names) > 2 else 1
     lines = -(-len(names) // pairs)
     figure = style.new_figure(
-        9.0 if pairs == 1 else 12.0, 1.1 + (2.9 if pairs == 1 else 1.9) * lines
+        11.0 if pairs == 1 else 16.0, 1.1 + (2.4 if pairs == 1 else 1.8) * lines
     )
     rows_of = {name: table[table["source"] == name] for name in names}
     first = table.iloc[0]
     grid = Grid(int(first["nlat"]), int(first["nlon"]))
-    fields = {name: _fields(rows, grid) for name, rows in rows_of.items()}
+    radius = float(first["infill_radius"])
+    fields = {
+        name: (*_fields(rows, grid), infilled_hours(rows, grid, radius))
+        for name, rows in rows_of.items()
+    }
     hours = np.arange(int(table["window_start"].min()), int(table["window_end"].max()) + 1)
-    most = max(1, *(int(count.max()) for _, count in fields.values()))
+    most = max(1, *(int(widened.max()) for *_, widened in fields.values()))
     counts = colormaps["cividis_r"].resampled(most)
+    counted = {"cmap": counts, "norm": BoundaryNorm(np.arange(0.5, most + 1), counts.N)}
     scales = (
         {"cmap": "viridis", "norm": BoundaryNorm(hours, colormaps["viridis"].N)},
-        {"cmap": counts, "norm": BoundaryNorm(np.arange(0.5, most + 1), counts.N)},
+        counted,
+        counted,
     )
     axes, images = [], []
-    for number, (name, (last, count)) in enumerate(fields.items()):
-        area = np.average((count > 0).mean(axis=1), weights=grid.area_weights)
+    for number, (name, (last, count, widened)) in enumerate(fields.items()):
         titles = (
             textwrap.fill(sources.load_source(name).long_name, 34),
-            f"filled: {100 * area:.0f} % of the globe",
+            f"filled: {_filled_share(count, grid):.0f} % of the globe",
+            f"infilled: {_filled_share(widened, grid):.0f} %",
         )
-        for side, (title, field) in enumerate(
-            zip(titles, (last, np.where(count > 0, count, np.nan)), strict=True)
-        ):
-            ax = maps.add_map(figure, lines, 2 * pairs, 2 * number + side + 1, title=title)
+        shown = (last, *(np.where(field > 0, field, np.nan) for field in (count, widened)))
+        for side, (title, field) in enumerate(zip(titles, shown, strict=True)):
+            ax = maps.add_map(figure, lines, 3 * pairs, 3 * number + side + 1, title=title)
             images.append(maps.shade_cells(ax, grid.lat, grid.lon, field, **scales[side]))
             axes.append(ax)
             if side == 0 and not (count > 0).any():
@@ -132,7 +182,8 @@ def draw(table: pd.DataFrame) -> Figure:
     labels = (
         ("hour of the last observation, from the analysis time (h)", hours),
         (
-            f"hourly slots that fill a cell of {180 / grid.nlat:.4g}° (blank: empty)",
+            f"hourly slots that fill a cell of {180 / grid.nlat:.4g}°, measured, and with infill "
+            f"over {radius:.4g} cells (blank: empty)",
             np.arange(1, most + 1),
         ),
     )

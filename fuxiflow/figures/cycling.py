@@ -22,15 +22,17 @@ COUNTS = ("time", "source", "n")
 def count_observations(path: Path) -> pd.DataFrame:
     """Count the observations of each window.
 
-    Returns columns time, observations (of all sources) and outage (some source has less than
-    :data:`OUTAGE` of its median number).
+    Returns columns time, observations (of all sources), outage (some source has less than
+    :data:`OUTAGE` of its median number) and sources_out, the names of these sources.
     """
     counts = tables.read_parquet(path, COUNTS)
     usual = counts.groupby("source")["n"].transform("median")
     counts = counts.assign(outage=counts["n"] < OUTAGE * usual)
-    return counts.groupby("time", as_index=False).agg(
+    windows = counts.groupby("time", as_index=False).agg(
         observations=("n", "sum"), outage=("outage", "any")
     )
+    out = counts[counts["outage"]].astype({"source": str}).groupby("time")["source"]
+    return windows.assign(sources_out=windows["time"].map(out.agg(" ".join)).fillna(""))
 
 
 def table(
@@ -55,7 +57,7 @@ def table(
     -------
     pd.DataFrame
         Experiment, array (analysis, background, climatology), time, channel, unit and rmse;
-        ``observations`` and ``outage`` are those of main's windows.
+        ``observations``, ``outage`` and ``sources_out`` are those of main's windows.
 
     Raises
     ------
@@ -86,6 +88,7 @@ def table(
         unit=[style.channel_unit(name) for name in frame["channel"]],
         spin_up=frame["time"] < pd.Timestamp(test_start),
         outage=frame["outage"].eq(True),
+        sources_out=frame["sources_out"].fillna(""),
         observations=frame["observations"].fillna(0).astype(int),
     )
     return frame.sort_values(["channel", "experiment", "array", "time"]).reset_index(drop=True)
@@ -144,6 +147,14 @@ def _shade(ax, rows: pd.DataFrame, legend: bool) -> None:
             )
 
 
+def _outages(windows: pd.DataFrame) -> str:
+    """Say which sources were out in how many windows, for a title; nothing without an outage."""
+    counts = windows["sources_out"].fillna("").str.split().explode().value_counts(sort=False)
+    if counts.empty:
+        return ""
+    return "; out: " + ", ".join(f"{name} in {counts[name]}" for name in sorted(counts.index))
+
+
 def draw(table: pd.DataFrame) -> Figure:
     """Draw a panel for each channel, and below the observation counts of the main experiment."""
     channels = [name for name in CHANNELS if name in set(table["channel"])]
@@ -177,7 +188,7 @@ def draw(table: pd.DataFrame) -> Figure:
     _shade(axes[-1], rows, legend=False)
     axes[-1].bar(rows["time"], rows["observations"], width=0.9 * step, color="0.45")
     axes[-1].set_ylabel("count")
-    axes[-1].set_title("observed values in the assimilation window", loc="left")
+    axes[-1].set_title(f"observed values in the assimilation window{_outages(rows)}", loc="left")
     axes[-1].set_xlim(table["time"].min() - step / 2, table["time"].max() + step / 2)
     locator = mdates.AutoDateLocator(minticks=4, maxticks=9)
     axes[-1].xaxis.set_major_locator(locator)

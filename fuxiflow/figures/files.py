@@ -4,8 +4,11 @@ No file holds a date: the same table gives the same bytes, provenance apart.
 """
 
 import importlib
+import json
 import logging
 from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,7 +22,12 @@ FIGURE_IDS = (
     "analysis_error",
     "surface_error",
     "skill_vs_lead",
+    "region_africa",
+    "activity",
     "scorecard_era5",
+    "scorecard_own",
+    "scorecard_era5_acc",
+    "scorecard_own_acc",
     "increment_case",
     "error_maps",
     "background_filter",
@@ -29,8 +37,52 @@ FIGURE_IDS = (
     "obs_loss_weights",
     "unrolling",
 )
+MODULES = {
+    "region_africa": "skill_vs_lead",
+    "scorecard_era5": "scorecard",
+    "scorecard_own": "scorecard",
+    "scorecard_era5_acc": "scorecard",
+    "scorecard_own_acc": "scorecard",
+}
+"""By figure, the module that draws it, where it is not the one of its name."""
 TIME_COLUMNS = ("time", "analysis_time")
 log = logging.getLogger(__name__)
+
+
+def lay_out_figure(figure: Figure, world: str) -> None:
+    """Lay a figure out once and for all formats, with a label of a world that is not the real one.
+
+    ``world`` is ``archive`` for the real one; another is named in a corner.
+    """
+    if world != "archive":
+        figure.text(
+            0.998, 0.002, world, ha="right", va="bottom", fontsize=7, color="0.4", style="italic"
+        ).set_in_layout(False)
+        strip = 0.16 / figure.get_figheight()
+        figure.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def write_pdf(figure: Figure, target: Path | BinaryIO, stamp: dict) -> None:
+    """Write a figure as PDF without a date.
+
+    Parameters
+    ----------
+    figure : Figure
+        Figure that is laid out.
+    target : Path or binary file
+        File to write.
+    stamp : dict
+        Provenance, which becomes the keywords.
+    """
+    metadata = {
+        "Title": stamp.get("rule", ""),
+        "Keywords": json.dumps(stamp, sort_keys=True, default=str),
+        "Creator": "fuxiflow",
+        "CreationDate": None,
+    }
+    figure.savefig(target, format="pdf", metadata=metadata)
 
 
 def save_figure(
@@ -50,14 +102,7 @@ def save_figure(
         World that the data are of; a world that is not the real one (``archive``) is named in a
         corner of the figure.
     """
-    if world != "archive":
-        figure.text(
-            0.998, 0.002, world, ha="right", va="bottom", fontsize=7, color="0.4", style="italic"
-        ).set_in_layout(False)
-        strip = 0.16 / figure.get_figheight()
-        figure.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, not again for each format
+    lay_out_figure(figure, world)
     title = provenance.current().get("rule", "")
     stamp = provenance.as_json()
     table.to_csv(
@@ -69,9 +114,13 @@ def save_figure(
     )
     metadata = {"Title": title, "provenance": stamp, "Software": "fuxiflow"}
     figure.savefig(png, format="png", metadata=metadata)
-    metadata = {"Title": title, "Keywords": stamp, "Creator": "fuxiflow", "CreationDate": None}
-    figure.savefig(pdf, format="pdf", metadata=metadata)
+    write_pdf(figure, pdf, provenance.current())
     log.info("drawn from %d rows", len(table))
+
+
+def figure_module(name: str) -> ModuleType:
+    """Import the module that draws a figure of :data:`FIGURE_IDS`."""
+    return importlib.import_module(f"fuxiflow.figures.{MODULES.get(name, name)}")
 
 
 def read_figure_table(path: Path) -> pd.DataFrame:
@@ -104,7 +153,7 @@ def redraw_figure(name: str, table: Path, target: Path) -> None:
     """
     if name not in FIGURE_IDS:
         raise ValueError(f"unknown figure {name!r}, allowed: {', '.join(FIGURE_IDS)}")
-    module = importlib.import_module(f"fuxiflow.figures.{name}")
+    module = figure_module(name)
     checksums.check_noted(table)
     try:
         figure = module.draw(read_figure_table(table))

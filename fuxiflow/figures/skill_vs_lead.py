@@ -1,6 +1,5 @@
 """``skill_vs_lead``: RMSE and anomaly correlation against lead time, aloft and at the surface."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,6 @@ from fuxiflow.verification.score_table import REFERENCES
 LEVELS = (300, 500, 850)
 METRICS = {"rmse": "RMSE", "acc": "anomaly correlation"}
 SKILFUL = 0.6  # ACC of a forecast that is still of use (REFERENCE: skilful lead time)
-SYSTEMS = ("fuxiflow", "gfs", "persistence", "climatology")
-"""Systems that are drawn first; those of others follow by name."""
-OTHERS = [style.OKABE_ITO[i] for i in (2, 4, 5, 6)]
 MARKS = {"better": style.SYSTEMS["fuxiflow"].color, "worse": "white"}
 PANELS = [[f"{variable}{level}" for variable in style.VARIABLES] for level in LEVELS] + [
     list(style.SURFACE)
@@ -24,9 +20,13 @@ PANELS = [[f"{variable}{level}" for variable in style.VARIABLES] for level in LE
 
 
 def table(
-    path: Path, experiment: str, reference: str, false_discovery_rate: float = 0.05
+    path: Path,
+    experiment: str,
+    reference: str,
+    region: str = "global",
+    false_discovery_rate: float = 0.05,
 ) -> pd.DataFrame:
-    """Gather the scores of every system by lead time over the globe.
+    """Gather the scores of every system by lead time over a region.
 
     Parameters
     ----------
@@ -36,13 +36,15 @@ def table(
         Experiment that is drawn as fuxiflow.
     reference : str
         Reference of the score table.
+    region : str
+        Region of the score table.
     false_discovery_rate : float
         Largest share of the marks that may be there by chance.
 
     Returns
     -------
     pd.DataFrame
-        System, reference, metric, channel, unit, lead_time, value, interval, n. Column
+        System, reference, region, metric, channel, unit, lead_time, value, interval, n. Column
         ``significance``, of rows of fuxiflow, is ``better`` or ``worse`` than GFS where the
         paired difference is significant among all of the figure, else empty.
     """
@@ -52,14 +54,14 @@ def table(
         [experiment],
         metric=list(METRICS),
         reference=reference,
-        region="global",
+        region=region,
         channel=names,
     )
     frame = frame[~frame["system"].isin(REFERENCES)]
     versus = [scores.VERSUS_GFS.format(metric=metric) for metric in METRICS]
     try:
         paired = scores.read_score_rows(
-            path, [experiment], metric=versus, reference=reference, region="global", channel=names
+            path, [experiment], metric=versus, reference=reference, region=region, channel=names
         )
     except DamagedError:
         raise
@@ -86,6 +88,7 @@ def table(
         [
             "system",
             "reference",
+            "region",
             "metric",
             "channel",
             "unit",
@@ -97,15 +100,6 @@ def table(
             "significance",
         ]
     ].reset_index(drop=True)
-
-
-def _lines(systems: Iterable[str]) -> dict[str, style.Line]:
-    """Return the lines of systems, those of others in colours of their own."""
-    others = sorted({*systems} - {*SYSTEMS})
-    further = {
-        name: style.Line(name, OTHERS[i % len(OTHERS)], "--") for i, name in enumerate(others)
-    }
-    return {name: style.SYSTEMS[name] for name in SYSTEMS} | further
 
 
 def _panel(ax, rows: pd.DataFrame, metric: str, lines: dict[str, style.Line]) -> None:
@@ -164,16 +158,17 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     table = table.assign(significance=table["significance"].fillna(""))
     last = float(table["lead_time"].max()) / 24
-    lines = _lines(table["system"])
+    lines = style.system_lines(table["system"])
     step = 2 if last > 5 else 1
+    region = table["region"].iloc[0]
+    place = "" if region == "global" else f" in {style.region_name(region)}"
     figure = style.new_figure(11.5, 15.0)
     blocks = figure.subfigures(len(METRICS), 1)
     axes, handles = [], {}
     for block, (metric, name) in zip(np.atleast_1d(blocks), METRICS.items(), strict=True):
         panels = block.subplots(len(PANELS), len(style.VARIABLES), sharex=True)
-        block.supylabel(
-            f"{name} against {style.reference_name(table['reference'].iloc[0])}", fontsize=10
-        )
+        against = style.reference_name(table["reference"].iloc[0])
+        block.supylabel(f"{name}{place} against {against}", fontsize=10)
         block.supxlabel("lead time (days)", fontsize=9)
         for ax, channel in zip(panels.flat, (c for row in PANELS for c in row), strict=True):
             rows = table[(table["channel"] == channel) & (table["metric"] == metric)]

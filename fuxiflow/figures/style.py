@@ -59,6 +59,8 @@ SYSTEMS = {
     "persistence": Line("persistence", OKABE_ITO[3], "-."),
     "climatology": Line("climatology", "0.45", ":"),
 }
+FORECASTS = ("fuxiflow", "gfs", "persistence", "climatology")
+"""Forecasts that are drawn first; those of others follow by name."""
 NO_OBSERVATIONS = Line("no observations", OKABE_ITO[4])
 REFERENCES = {"era5": "ERA5", "truth": "the truth", "own": "own analysis"}
 SHORT_NAMES = {"era5": "ERA5", "gfs": "GFS", "own": "own analysis"}
@@ -97,6 +99,20 @@ def experiment_line(experiment: str, main: str, rank: int = 1) -> Line:
         return NO_OBSERVATIONS
     spare = (OKABE_ITO[6], OKABE_ITO[3], OKABE_ITO[2])
     return Line(experiment.replace("_", " "), spare[(rank - 1) % len(spare)])
+
+
+def system_lines(systems: Iterable[str]) -> dict[str, Line]:
+    """Return the lines of forecasts, those of others by name and in colours of their own."""
+    further = [OKABE_ITO[i] for i in (2, 4, 5, 6)]
+    others = sorted({*systems} - {*FORECASTS})
+    return {name: SYSTEMS[name] for name in FORECASTS} | {
+        name: Line(name, further[i % len(further)], "--") for i, name in enumerate(others)
+    }
+
+
+def region_name(region: str) -> str:
+    """Return the name of a region in labels: ``central Africa``."""
+    return region.replace("_", " ").replace("africa", "Africa")
 
 
 def reference_name(reference: str) -> str:

@@ -35,6 +35,11 @@ def stores(tmp_path_factory):
     return root
 
 
+def rule_of(name):
+    """The rule of a figure, which is that of all scorecards for each of them."""
+    return "figure_scorecard" if name.startswith("scorecard_") else f"figure_{name}"
+
+
 def arguments(root):
     """Inputs and parameters of each script."""
     scores = {"scores": root / "scores.parquet"}
@@ -44,7 +49,7 @@ def arguments(root):
         "system": ({}, {"settings": SETTINGS}),
         "coverage": (
             {"grids": [root / "noaa20_atms" / "2023-01.zarr"]},
-            {"windows": {"noaa20_atms": [-3, 5]}, **case},
+            {"windows": {"noaa20_atms": [-3, 5]}, "infill_radius": 2.0, **case},
         ),
         "cycling": (
             {
@@ -62,7 +67,25 @@ def arguments(root):
             {"experiments": ["full"], "reference": "truth"},
         ),
         "skill_vs_lead": (scores, {"experiment": "full", "reference": "truth", **controlled}),
-        "scorecard_era5": (scores, {"experiment": "full", "other": "gfs", **controlled}),
+        "region_africa": (
+            scores,
+            {"experiment": "full", "reference": "truth", "region": "central_africa", **controlled},
+        ),
+        "activity": (scores, {"experiment": "full", "reference": "truth", "relative_to": None}),
+        **{
+            f"scorecard_{reference}{suffix}": (
+                scores,
+                {
+                    "experiment": "full",
+                    "other": "gfs",
+                    "reference": reference,
+                    "metric": metric,
+                    **controlled,
+                },
+            )
+            for reference in ("era5", "own")
+            for suffix, metric in (("", "rmse"), ("_acc", "acc"))
+        },
         "increment_case": (
             {
                 "analyses": [root / "analyses.zarr"],
@@ -101,7 +124,7 @@ def test_script_writes_figure_and_table(stores, tmp_path, name):
         **{kind: tmp_path / f"{name}.{kind}" for kind in ("pdf", "png", "csv")},
         jobs=tmp_path / "jobs.parquet",
     )
-    load_script(f"figure_{name}").main(
+    load_script(rule_of(name)).main(
         SimpleNamespace(**inputs),
         output,
         SimpleNamespace(**params, world="embedded synthetic world"),
@@ -115,10 +138,12 @@ def test_script_writes_figure_and_table(stores, tmp_path, name):
 def test_every_figure_has_a_script_a_rule_and_a_caption():
     rules = (ROOT / "workflow" / "rules" / "figures.smk").read_text()
     for name in files.FIGURE_IDS:
-        assert f"rule figure_{name}:" in rules
+        rule = rule_of(name)
+        assert f"rule {rule}:" in rules
         # a caption says what is drawn, and then what to look for
-        assert "\nLook for " in (ROOT / "workflow" / "report" / f"{name}.rst").read_text()
-        assert (ROOT / "workflow" / "scripts" / f"figure_{name}.py").exists()
+        caption = ROOT / "workflow" / "report" / f"{rule.removeprefix('figure_')}.rst"
+        assert "\nLook for " in caption.read_text()
+        assert (ROOT / "workflow" / "scripts" / f"{rule}.py").exists()
 
 
 def test_no_figure_reaches_torch():
@@ -126,7 +151,7 @@ def test_no_figure_reaches_torch():
         imported = {
             word
             for names in imported_files(
-                ROOT / "workflow" / "scripts" / f"figure_{name}.py"
+                ROOT / "workflow" / "scripts" / f"{rule_of(name)}.py"
             ).values()
             for word in names
         }
@@ -134,4 +159,5 @@ def test_no_figure_reaches_torch():
 
 
 def test_drawing_imports_no_torch():
-    assert "torch" not in loaded_by(*(f"fuxiflow.figures.{name}" for name in files.FIGURE_IDS))
+    modules = {files.MODULES.get(name, name) for name in files.FIGURE_IDS}
+    assert "torch" not in loaded_by(*(f"fuxiflow.figures.{name}" for name in modules))

@@ -148,6 +148,20 @@ def write_scores(
                             0.02,
                         )
                     )
+        for system, ratio in (("fuxiflow", 0.8), ("gfs", 0.9), ("persistence", 1.0)):
+            for metric, unit in (("activity", 3 * norm), ("activity_ratio", np.ones(norm.size))):
+                frames.append(
+                    _rows(
+                        "full" if system != "gfs" else score_table.BASELINE,
+                        system,
+                        reference,
+                        metric,
+                        leads,
+                        names,
+                        ratio * unit * np.ones((leads.size, 1)),
+                        0.02 * unit,
+                    )
+                )
         ratio = growth["fuxiflow"] / growth["gfs"] - 1 + 0.05 * np.sin(np.arange(norm.size))
         for experiment in experiments:
             frames.append(
@@ -204,6 +218,15 @@ def write_scores(
                 0.005 * norm[:-1],
             )
         )
+    # a region has the scores of the globe
+    frames += [
+        frame.assign(region=pd.Categorical(["central_africa"] * len(frame)))
+        for frame in frames
+        if frame["metric"].iloc[0] in ("rmse", "acc")
+    ]
+    for metric, size in (("rmse_vs_gfs", -0.1), ("acc_vs_gfs", 0.02)):
+        ratio = size * np.sin(np.arange(leads.size * norm.size).reshape(leads.size, -1))
+        frames.append(_rows("full", "fuxiflow", "own", metric, leads, names, ratio, 0.03))
     score_table.write_scores(path, score_table.concatenate_scores(frames))
 
 

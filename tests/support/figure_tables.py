@@ -1,6 +1,7 @@
 """Stores that figures are drawn from, and the table of every figure made of them."""
 
 from fuxiflow.figures import (
+    activity,
     analysis_error,
     background_filter,
     costs,
@@ -11,7 +12,7 @@ from fuxiflow.figures import (
     increment_case,
     obs_departures,
     obs_loss_weights,
-    scorecard_era5,
+    scorecard,
     skill_vs_lead,
     surface_error,
     system,
@@ -96,6 +97,7 @@ def all_tables(stores):
             {"noaa20_atms": SparseGrids([stores / "noaa20_atms.zarr"])},
             {"noaa20_atms": (-3, 5)},
             data.CASE,
+            2.0,
         ),
         "cycling": cycle_table(stores),
         "analysis_error": analysis_error.table(
@@ -103,7 +105,17 @@ def all_tables(stores):
         ),
         "surface_error": surface_error.table(stores / "scores.parquet", ["full"], "truth"),
         "skill_vs_lead": skill_vs_lead.table(stores / "scores.parquet", "full", "truth"),
-        "scorecard_era5": scorecard_era5.table(stores / "scores.parquet", "full", "gfs"),
+        "region_africa": skill_vs_lead.table(
+            stores / "scores.parquet", "full", "truth", "central_africa"
+        ),
+        "activity": activity.table(stores / "scores.parquet", "full", "truth"),
+        **{
+            f"scorecard_{reference}{suffix}": scorecard.table(
+                stores / "scores.parquet", "full", "gfs", reference, metric
+            )
+            for reference in ("era5", "own")
+            for suffix, metric in (("", "rmse"), ("_acc", "acc"))
+        },
         "increment_case": case_table(stores),
         "hybrid_training": hybrid_training.table(
             stores / "scores.parquet", "no_observations", "full", ["era5", "truth"]

@@ -452,7 +452,8 @@ def test_all_mistakes_are_told_at_once():
             "did you mean 'error'?",
             "cycling.batch: 0, allowed: greater than 0",
             "figures.map_chanels: unknown key, allowed: experiments, hybrid_training, unrolling, "
-            "map_leads, map_channels, case, perturbation; did you mean 'map_channels'?",
+            "infill_radius, activity_relative_to, map_leads, map_channels, case, perturbation; "
+            "did you mean 'map_channels'?",
             "figures.map_leads: 25 h was not forecast, allowed: multiples of 6 up to "
             "cycling.max_lead_hours = 240",
             "figures.map_leads: 300 h was not forecast, allowed: multiples of 6 up to "
@@ -483,7 +484,8 @@ def test_all_mistakes_are_told_at_once():
             {"figures": {"experimnts": ["half"]}},
             "figures.experiments: required, but not given\n"
             "figures.experimnts: unknown key, allowed: experiments, hybrid_training, unrolling, "
-            "map_leads, map_channels, case, perturbation; did you mean 'experiments'?\n"
+            "infill_radius, activity_relative_to, map_leads, map_channels, case, perturbation; "
+            "did you mean 'experiments'?\n"
             "figures.experiments: unknown 'half', allowed: full, no_observations",
         ),
         # an experiment that is none does not make all experiments missing

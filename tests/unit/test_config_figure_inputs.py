@@ -54,6 +54,31 @@ def test_references_end_with_the_truth_where_it_is_one():
     ) == ["era5"]
 
 
+def test_scores_are_compared_with_gfs_or_the_first_system_that_has_what_is_asked(tmp_path):
+    assert figure_inputs.compared_system(configuration(), "own") == "gfs"
+    store = str(tmp_path)
+    systems = {"hres": {"forecasts": store}, "ifs": {"forecasts": store, "analyses": store}}
+    config = configuration(
+        verification={
+            "baselines": ["persistence"],
+            "systems": systems,
+            "references": ["own", "era5"],
+        }
+    )
+    assert figure_inputs.compared_system(config, "era5") == "hres"
+    assert figure_inputs.compared_system(config, "own") == "ifs"
+    assert figure_inputs.compared_system(config, "truth") is None
+    alone = configuration(verification={"baselines": []})
+    assert figure_inputs.compared_system(alone, "era5") is None
+
+
+def test_activity_is_relative_to_a_system_that_is_scored():
+    figures = {"experiments": ["full"], "activity_relative_to": "hres"}
+    with pytest.raises(ConfigurationError, match=r"figures\.activity_relative_to: .*allowed: gfs"):
+        configuration(figures=figures)
+    assert configuration(figures=figures | {"activity_relative_to": "gfs"})
+
+
 def test_window_across_the_end_of_a_segment_touches_both():
     period = {"cold_start": "2023-01-01", "test": {"start": "2023-01-11", "end": "2023-02-09"}}
     config = configuration(

@@ -42,6 +42,7 @@ def test_cycling_draws_every_line_and_the_outage(figure_stores):
     ):
         assert label in text
     assert "Z500 against ERA5" in text
+    assert "observed values in the assimilation window; out: noaa20_atms in 4" in text
 
 
 def test_runs_of_marked_times():
@@ -68,6 +69,7 @@ def test_an_outage_of_one_source_of_two_is_an_outage(tmp_path):
     counts = cycling.count_observations(tmp_path / "o.parquet")
     assert list(counts["observations"]) == [18, 10, 18]
     assert list(counts["outage"]) == [False, True, False]
+    assert list(counts["sources_out"]) == ["", "b", ""]
 
 
 def test_cycling_without_observations_of_its_own(figure_stores):

@@ -1,6 +1,5 @@
 """The files of figures: the same bytes twice, with provenance, and drawn again from the CSV."""
 
-import importlib
 import json
 import zlib
 
@@ -85,7 +84,7 @@ def test_the_table_of_a_figure_gives_times_back(tmp_path):
 @pytest.mark.parametrize("name", files.FIGURE_IDS)
 def test_the_csv_alone_draws_the_same_labels(figure_stores, tmp_path, name):
     table = all_tables(figure_stores)[name]
-    module = importlib.import_module(f"fuxiflow.figures.{name}")
+    module = files.figure_module(name)
     table.to_csv(
         tmp_path / "t.csv", index=False, float_format="%.7g", date_format="%Y-%m-%dT%H:%M:%S"
     )

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from fuxiflow.figures import (
+    activity,
     analysis_error,
-    scorecard_era5,
+    scorecard,
     scores,
     skill_vs_lead,
     style,
@@ -171,7 +172,7 @@ def test_skill_shows_only_forecast_systems(figure_stores):
 
 
 def test_scorecard_is_in_per_cent_of_69_channels(figure_stores):
-    table = scorecard_era5.table(figure_stores / "scores.parquet", "full", "gfs")
+    table = scorecard.table(figure_stores / "scores.parquet", "full", "gfs", "era5")
     assert len(table) == 69 * 4
     stored = scores.read_score_rows(
         figure_stores / "scores.parquet",
@@ -187,11 +188,11 @@ def test_scorecard_is_in_per_cent_of_69_channels(figure_stores):
 
 
 def test_scorecard_counts_in_its_title(figure_stores):
-    table = scorecard_era5.table(figure_stores / "scores.parquet", "full", "gfs").assign(
+    table = scorecard.table(figure_stores / "scores.parquet", "full", "gfs", "era5").assign(
         difference=-1.0, significant=False
     )
     table.loc[0, ["difference", "significant"]] = 5.0, True
-    text = texts(scorecard_era5.draw(table))
+    text = texts(scorecard.draw(table))
     assert f"better than GFS in 100 % of {69 * 4} cells" in text
     assert "0 better, 1 worse" in text
 
@@ -201,19 +202,18 @@ def test_scorecard_names_the_system_it_compares_with(tmp_path):
         "full", "fuxiflow", "era5", "rmse_vs_hres", [6, 12], ["Z500"], [[-0.1], [-0.2]], 0.05
     )
     score_table.write_scores(tmp_path / "s.parquet", score_table.concatenate_scores([rows]))
-    table = scorecard_era5.table(tmp_path / "s.parquet", "full", "hres")
+    table = scorecard.table(tmp_path / "s.parquet", "full", "hres", "era5")
     assert list(table["other"]) == ["hres", "hres"]
-    text = texts(scorecard_era5.draw(table))
+    text = texts(scorecard.draw(table))
     assert "better than hres in 100 % of 2 cells" in text
     assert "GFS" not in text
 
 
 def test_scorecard_leaves_leads_without_a_score_blank(figure_stores):
-    table = scorecard_era5.table(
-        figure_stores / "scores.parquet", "full", "gfs"
-    )  # leads 6, 24, 48, 72
+    # leads 6, 24, 48, 72
+    table = scorecard.table(figure_stores / "scores.parquet", "full", "gfs", "era5")
     table = table[table["variable"].isin(["Z", "T"])]
-    figure = scorecard_era5.draw(table)
+    figure = scorecard.draw(table)
     shown = [
         ax
         for ax in figure.axes
@@ -225,11 +225,68 @@ def test_scorecard_leaves_leads_without_a_score_blank(figure_stores):
     assert list(np.flatnonzero(~values.mask.all(axis=0))) == [0, 3, 7, 11]
 
 
+def test_scorecard_of_the_correlation_calls_more_of_it_better(figure_stores):
+    table = scorecard.table(figure_stores / "scores.parquet", "full", "gfs", "own", "acc")
+    assert set(table["reference"]) == {"own"}
+    stored = scores.read_score_rows(
+        figure_stores / "scores.parquet",
+        ["full"],
+        metric="acc_vs_gfs",
+        reference="own",
+        channel="T850",
+        lead_time=48,
+    )
+    row = table[(table["channel"] == "T850") & (table["lead_time"] == 48)].iloc[0]
+    assert row["difference"] == pytest.approx(stored["value"].iloc[0])
+    table = table.assign(difference=0.02, significant=False)
+    table.loc[0, ["difference", "significant"]] = -0.01, True
+    figure = scorecard.draw(table)
+    text = texts(figure)
+    assert f"ACC scorecard against own analyses: better than GFS in 100 % of {69 * 4} cells" in text
+    assert "0 better, 1 worse" in text
+    assert "ACC difference to GFS (1): blue, fuxiflow has the larger one" in text
+    mesh = figure.axes[0].collections[0]
+    assert mesh.cmap.name == "RdBu"
+    assert mesh.norm.vmax == pytest.approx(0.02)
+
+
+def test_skill_of_a_region_names_it(tmp_path):
+    frames = [
+        data._rows("full", "fuxiflow", "era5", "rmse", [6, 12], ["Z500"], [[value], [2.0]], 0.1)
+        for value in (1.0, 3.0)
+    ]
+    frames[1] = frames[1].assign(region=pd.Categorical(["central_africa"] * 2))
+    score_table.write_scores(tmp_path / "s.parquet", score_table.concatenate_scores(frames))
+    table = skill_vs_lead.table(tmp_path / "s.parquet", "full", "era5", "central_africa")
+    assert list(table["value"]) == [3.0, 2.0]
+    assert "RMSE in central Africa against ERA5" in texts(skill_vs_lead.draw(table))
+
+
+def test_activity_is_relative_to_the_reference(figure_stores):
+    table = activity.table(figure_stores / "scores.parquet", "full", "truth")
+    assert set(table["system"]) == {"fuxiflow", "gfs", "persistence"}
+    row = table[(table["system"] == "gfs") & (table["channel"] == "T850")].iloc[-1]
+    assert (row["relative_to"], row["ratio"]) == ("truth", pytest.approx(0.9))
+    assert (row["ci_low"], row["ci_high"]) == (pytest.approx(0.88), pytest.approx(0.92))
+    assert "activity relative to the truth" in texts(activity.draw(table))
+
+
+def test_activity_is_relative_to_a_system(figure_stores):
+    table = activity.table(figure_stores / "scores.parquet", "full", "truth", "gfs")
+    wide = table.pivot(index=["channel", "lead_time"], columns="system", values="ratio")
+    assert (wide["gfs"] == 1).all()
+    np.testing.assert_allclose(wide["fuxiflow"], 0.8 / 0.9)
+    assert table["ci_low"].isna().all()
+    assert "activity relative to GFS" in texts(activity.draw(table))
+    with pytest.raises(ValueError, match=r"scores\.parquet: no activity of hres against truth"):
+        activity.table(figure_stores / "scores.parquet", "full", "truth", "hres")
+
+
 @pytest.mark.parametrize(
     ("values", "limit"), [([1.0, -2.0], 10), ([15.0] * 20, 20), ([500.0] * 5, 100)]
 )
 def test_scorecard_colours_end_at_round_per_cents(values, limit):
-    assert scorecard_era5._limit(pd.Series(values)) == limit
+    assert scorecard.METRICS["rmse"].limit(pd.Series(values)) == limit
 
 
 def test_no_row_is_cut_at_the_limits_of_another():

@@ -25,6 +25,7 @@ rule figure_coverage:
     params:
         case=CONFIG.case.isoformat(),
         windows=windows(figures_main()),
+        infill_radius=CONFIG.figures.infill_radius,
     script:
         "../scripts/figure_coverage.py"
 
@@ -90,19 +91,53 @@ rule figure_skill_vs_lead:
         "../scripts/figure_skill_vs_lead.py"
 
 
-rule figure_scorecard_era5:
+rule figure_region_africa:
     input:
         scores=results("scores/scores.parquet"),
     output:
-        **figures_files("scorecard_era5"),
+        **figures_files("region_africa"),
     resources:
-        **request("figure_scorecard_era5"),
+        **request("figure_region_africa"),
     params:
         experiment=figures_main(),
-        other=figures_compared(),
+        reference=figures_references()[-1],
+        region=FIGURES_REGION,
         false_discovery_rate=CONFIG.figures.false_discovery_rate,
     script:
-        "../scripts/figure_scorecard_era5.py"
+        "../scripts/figure_region_africa.py"
+
+
+rule figure_activity:
+    input:
+        scores=results("scores/scores.parquet"),
+    output:
+        **figures_files("activity"),
+    resources:
+        **request("figure_activity"),
+    params:
+        experiment=figures_main(),
+        reference=figures_references()[-1],
+        relative_to=CONFIG.figures.activity_relative_to,
+    script:
+        "../scripts/figure_activity.py"
+
+
+rule figure_scorecard:
+    input:
+        scores=results("scores/scores.parquet"),
+    output:
+        **figures_files("scorecard_{card}"),
+    wildcard_constraints:
+        card="|".join(SCORECARDS),
+    resources:
+        **request("figure_scorecard"),
+    params:
+        experiment=figures_main(),
+        other=lambda wildcards: figures_compared(wildcards.card),
+        reference=lambda wildcards: SCORECARDS[wildcards.card][0],
+        metric=lambda wildcards: SCORECARDS[wildcards.card][1],
+    script:
+        "../scripts/figure_scorecard.py"
 
 
 rule figure_obs_departures:
@@ -205,9 +240,7 @@ rule figure_costs:
     input:
         made=rules.verification.input,
         # made before, but a figure drawn anew is no news here
-        figures=ancient(
-            [results(f"figures/{name}.pdf") for name in figures_drawn() if name != "costs"]
-        ),
+        figures=ancient([path for path in figures_made("pdf") if not path.endswith("/costs.pdf")]),
     output:
         **figures_files("costs"),
         jobs=results("costs.parquet"),
@@ -222,5 +255,6 @@ rule figure_costs:
 
 rule figures:
     input:
-        [getattr(rules, f"figure_{name}").output for name in figures_drawn()],
+        figures_made(),
+        rules.figure_costs.output.jobs,
     localrule: True

@@ -16,7 +16,8 @@ def main(input, output, params, log):
         name: SparseGrids([path for path in input.grids if path.parent.name == name])
         for name in params.windows
     }
-    table = coverage.table(grids, params.windows, datetime.fromisoformat(params.case))
+    case = datetime.fromisoformat(params.case)
+    table = coverage.table(grids, params.windows, case, params.infill_radius)
     save_figure(coverage.draw(table), table, output.pdf, output.png, output.csv, params.world)
 
 

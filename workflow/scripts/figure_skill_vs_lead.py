@@ -10,7 +10,10 @@ from fuxiflow.figures.files import save_figure
 
 def main(input, output, params, log):
     table = skill_vs_lead.table(
-        input.scores, params.experiment, params.reference, params.false_discovery_rate
+        input.scores,
+        params.experiment,
+        params.reference,
+        false_discovery_rate=params.false_discovery_rate,
     )
     save_figure(skill_vs_lead.draw(table), table, output.pdf, output.png, output.csv, params.world)
 

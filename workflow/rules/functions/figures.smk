@@ -13,7 +13,12 @@ FIGURES = {
     "hybrid_training": ("Analyses", "real and hybrid training"),
     "unrolling": ("Analyses", "unrolled cycles in training"),
     "skill_vs_lead": ("Forecasts", "skill against lead time"),
+    "region_africa": ("Forecasts", "skill in central Africa"),
+    "activity": ("Forecasts", "activity against lead time"),
     "scorecard_era5": ("Forecasts", "scorecard against ERA5"),
+    "scorecard_own": ("Forecasts", "scorecard against own analyses"),
+    "scorecard_era5_acc": ("Forecasts", "scorecard against ERA5, ACC"),
+    "scorecard_own_acc": ("Forecasts", "scorecard against own analyses, ACC"),
     "error_maps": ("Forecasts", "maps of the mean error"),
     "obs_departures": ("Forecasts", "departures from observations"),
     "obs_loss_weights": ("System", "weights of observations in the loss"),
@@ -21,14 +26,26 @@ FIGURES = {
     "costs": ("System", "costs"),
 }
 
+# by scorecard: reference and metric
+SCORECARDS = {
+    "era5": ("era5", "rmse"),
+    "own": ("own", "rmse"),
+    "era5_acc": ("era5", "acc"),
+    "own_acc": ("own", "acc"),
+}
+FIGURES_REGION = "central_africa"
+
 
 def figures_drawn():
     """Return the figures that the configuration has the experiments and references for."""
     main_sources = CONFIG.resolve(figures_main()).sources
-    compared = figures_compared() and "era5" in figures_references()
     drawn = {
         "coverage": main_sources,
-        "scorecard_era5": compared,
+        "region_africa": FIGURES_REGION in CONFIG.verification.regions,
+        **{
+            f"scorecard_{card}": figure_inputs.compared_system(CONFIG, reference)
+            for card, (reference, _) in SCORECARDS.items()
+        },
         "obs_departures": [
             name for name in verification_observed_sources() if not figures_is_sounder(name)
         ],
@@ -51,22 +68,35 @@ def figures_land_stations():
     return [name for name in names if sources.load_source(name).group == "land_stations"]
 
 
-def figures_compared():
-    """Return the system that the scorecard compares with, GFS or the first of others, or None."""
-    others = [*CONFIG.verification.systems]
-    return next(iter(["gfs", *others] if "gfs" in CONFIG.verification.baselines else others), None)
+def figures_made(*kinds):
+    """Return the files of the figures that are drawn, by default all of each."""
+    path = results("figures/{name}.{kind}")
+    return expand(path, name=figures_drawn(), kind=kinds or ("pdf", "png", "csv"))
+
+
+def figures_compared(card):
+    """Return the system that a scorecard compares with."""
+    return figure_inputs.compared_system(CONFIG, SCORECARDS[card][0])
 
 
 def figures_files(name):
-    """Return the outputs of a figure: as PDF, as PNG for the report, and its table as CSV."""
-    category, title = FIGURES[name]
+    """Return the outputs of a figure: as PDF, as PNG for the report, and its table as CSV.
+
+    The scorecards, ``scorecard_{card}``, are those of one rule.
+    """
+    stem, _, card = name.partition("_{")
+    category, title = FIGURES[f"{stem}_era5" if card else name]
+
+    def labels(wildcards):
+        return {"figure": FIGURES[name.format(**dict(wildcards.items()))][1] if card else title}
+
     return {
         "pdf": results(f"figures/{name}.pdf"),
         "png": report(
             results(f"figures/{name}.png"),
-            caption=f"../report/{name}.rst",
+            caption=f"../report/{stem}.rst",
             category=category,
-            labels={"figure": title},
+            labels=labels,
         ),
         "csv": results(f"figures/{name}.csv"),
     }
