@@ -452,7 +452,8 @@ def test_all_mistakes_are_told_at_once():
             "did you mean 'error'?",
             "cycling.batch: 0, allowed: greater than 0",
             "figures.map_chanels: unknown key, allowed: experiments, hybrid_training, unrolling, "
-            "infill_radius, activity_relative_to, map_leads, map_channels, case, perturbation; "
+            "infill_radius, activity_relative_to, map_leads, map_channels, false_discovery_rate, "
+            "case, perturbation; "
             "did you mean 'map_channels'?",
             "figures.map_leads: 25 h was not forecast, allowed: multiples of 6 up to "
             "cycling.max_lead_hours = 240",
@@ -484,7 +485,8 @@ def test_all_mistakes_are_told_at_once():
             {"figures": {"experimnts": ["half"]}},
             "figures.experiments: required, but not given\n"
             "figures.experimnts: unknown key, allowed: experiments, hybrid_training, unrolling, "
-            "infill_radius, activity_relative_to, map_leads, map_channels, case, perturbation; "
+            "infill_radius, activity_relative_to, map_leads, map_channels, false_discovery_rate, "
+            "case, perturbation; "
             "did you mean 'experiments'?\n"
             "figures.experiments: unknown 'half', allowed: full, no_observations",
         ),

@@ -29,17 +29,17 @@ def test_default_case_is_the_middle_of_the_test_period():
 
 
 def test_case_is_taken_from_the_configuration():
-    config = configuration(figures={"experiments": ["full"], "case": "2023-01-20T18:00"})
-    assert config.case == datetime(2023, 1, 20, 18)
+    config = configuration(figures={"experiments": ["full"], "case": "2023-02-10T18:00"})
+    assert config.case == datetime(2023, 2, 10, 18)
     assert figure_inputs.case_segment(config) == "2023-01"
 
 
 @pytest.mark.parametrize(
-    "case", ["2023-01-20T05:00", "2021-01-01T00:00", "yesterday", "2023-01-20T06:00+02:00"]
+    "case", ["2023-02-10T05:00", "2021-01-01T00:00", "yesterday", "2023-02-10T06:00+02:00"]
 )
 def test_a_case_that_was_not_analysed_names_the_key_and_the_allowed(case):
     with pytest.raises(
-        ConfigurationError, match=r"figures\.case: .* allowed: every 6 h from 2023-01-11"
+        ConfigurationError, match=r"figures\.case: .* allowed: every 6 h from 2023-01-31"
     ):
         configuration(figures={"experiments": ["full"], "case": case})
 

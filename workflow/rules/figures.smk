@@ -240,7 +240,9 @@ rule figure_costs:
     input:
         made=rules.verification.input,
         # made before, but a figure drawn anew is no news here
-        figures=ancient([path for path in figures_made("pdf") if not path.endswith("/costs.pdf")]),
+        figures=ancient(
+            [path for path in figures_made("pdf") if path != results("figures/costs.pdf")]
+        ),
     output:
         **figures_files("costs"),
         jobs=results("costs.parquet"),

@@ -30,9 +30,8 @@ def main(input, output, params, log):
         input.checkpoint, select_device(params.accelerator), drawn=False
     ).networks.eval()
     execution.prepare(networks, **params.execution)
-    assimilator = None
-    if errors := getattr(input, "variational", None):
-        assimilator = load_variational(errors, networks, Variational(**params.variational))
+    errors = getattr(input, "variational", None)
+    assimilator = errors and load_variational(errors, networks, Variational(**params.variational))
     climatology = Climatology.read(input.climatology)
     analyses, backgrounds = (
         StateSeries(input.analyses, name) for name in ("analysis", "background")

@@ -30,14 +30,12 @@ from fuxiflow.verification.point_equivalents import PointOperator
 from fuxiflow.verification.references import CACHE_BYTES
 
 
-def by_system(paths):
-    """Return stores ``{system}/{segment}.zarr`` by system."""
-    return {Path(path).parent.name: Path(path) for path in paths}
-
-
 def open_systems(input, names):
     """Return the reader of each system's states, in the order of ``names``."""
-    forecasts, analyses = by_system(input.forecasts), by_system(input.analyses)
+    forecasts, analyses = (
+        {Path(path).parent.name: Path(path) for path in paths}
+        for paths in (input.forecasts, input.analyses)
+    )
     states = {
         name: StateSeries([path], "analysis" if path.parent.parent.name == "analyses" else "state")
         for name, path in analyses.items()
