@@ -58,12 +58,8 @@ def open_systems(input, names):
 def main(input, output, params, log):
     statics = Statistics.read(input.statistics)
     observed = [
-        ObservedSource.read(
-            name,
-            PointOperator(sources.load_source(name), statics),
-            [path for path in map(Path, input.observations) if path.parent.name == name],
-        )
-        for name in params.sources
+        ObservedSource.read(name, PointOperator(sources.load_source(name), statics), paths)
+        for name, paths in sources.paths_by_source(params.sources, input.observations).items()
     ]
     sums, counts = collect_observation_departures(
         open_systems(input, params.systems),
