@@ -238,6 +238,14 @@ def leads_made(config: Config, wildcards: Wildcards) -> float:
     return initial_times_made(config, wildcards) * leads(config)
 
 
+def gfs_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the lead times of GFS's forecasts in a segment; the world's may be fewer than ours."""
+    made = leads_made(config, wildcards)
+    if config.kind != "embedded":
+        return made
+    return min(made, world_gfs_forecasts(config, wildcards) * leads(config))
+
+
 def valid_states(config: Config, wildcards: Wildcards) -> float:
     """Count the 6-hourly times in a segment at which forecasts of the test are valid."""
     period = Period(start=config.periods.test.start, end=config.verification_period.end)
@@ -254,9 +262,10 @@ def analyses(config: Config, wildcards: Wildcards) -> float:
     return STATES_A_DAY * days_within(config, wildcards, config.cycling_period)
 
 
-def comparison_cases(config: Config, wildcards: Wildcards) -> float:
-    """Count the experiments whose cases are compared."""
-    return 1 + len(config.comparisons.get(wildcards["experiment"], []))
+def compared_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the lead times of all forecasts of all experiments whose cases are compared."""
+    experiments = 1 + len(config.comparisons.get(wildcards["experiment"], []))
+    return experiments * leads_made(config, {})
 
 
 def platforms_there(config: Config, name: str) -> int:
@@ -314,6 +323,11 @@ def days_observed(config: Config, name: str, segment: str | None = None) -> int:
         return days(config.flown(name, period.start, period.end))
     clipped = config.clip(segment, config.observed_period(segment))
     return days(config.flown(name, *clipped))
+
+
+def observed_segments(config: Config, wildcards: Wildcards) -> float:
+    """Count the segments of the period of observations, whose parts are merged."""
+    return len(config.segments(config.periods.observations))
 
 
 def observed(config: Config, wildcards: Wildcards) -> float:
