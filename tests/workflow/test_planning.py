@@ -4,13 +4,8 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-
-from fuxiflow import ROOT
-from fuxiflow.config.configuration import load_configuration
-from fuxiflow.runtime import budget
 
 TARGETS = [
     "world",
@@ -227,55 +222,6 @@ def test_nothing_is_missing_where_no_platform_flew(checkout, tmp_path, monkeypat
     receipt = copy.folder / "results/paper/archive/fy3e_mwts3/2018-06.json"
     assert "no platform flew" in receipt.read_text()
     assert not (copy.folder / "resources/archive/fy3e_mwts3").exists()
-
-
-@pytest.fixture(scope="session")
-def needs(plans):
-    """Estimates of all jobs of a configuration, as if nothing were there."""
-
-    def estimate(name):
-        config = load_configuration(ROOT / "config" / f"{name}.yaml")
-        jobs = [job for job in plans(name) if job.outputs]
-        return budget.items_of(config, jobs, Path("no store"))
-
-    return estimate
-
-
-def test_the_papers_needs_are_those_of_the_readme(needs):
-    items = needs("paper")
-    by_stage = budget.totals(items)
-    whole = sum(by_stage.values(), budget.Total())
-    peak = budget.peak_volume(items)
-    amounts = {
-        "jobs": whole.jobs,
-        "raw files, TB": by_stage["raw"].mb / 1e6,
-        "disk, TB": peak.mb / 1e6,
-        "files": peak.files,
-        "processor, hours of a core": whole.cpu_hours,
-        "GPU, hours": whole.gpu_hours,
-    }
-    rows = re.findall(r"^\| ([^|]+?) \| ([\d,]+) \|$", (ROOT / "README.md").read_text(), re.M)
-    told = {name: float(number.replace(",", "")) for name, number in rows}
-    assert told == pytest.approx(amounts, rel=0.06)
-    experiments = {
-        item.job.wildcards["experiment"]
-        for item in items
-        if item.job.rule == "verification_forecasts"
-    }
-    assert len(experiments) == 8
-
-
-def test_the_demonstration_is_estimated_within_twice_what_it_took(needs):
-    study = (ROOT / "docs" / "studies" / "demonstration.md").read_text()
-    minutes, seconds = map(int, re.search(r"took (\d+) min (\d+) s", study).groups())
-    of_processor = int(re.search(r"(\d+) minutes of the\s+processor", study)[1])
-    items = needs("demo")
-    ratio = budget.simulated_run(items, budget.capacity_of(2, 8)).makespan / (
-        60 * minutes + seconds
-    )
-    assert 0.5 < ratio < 2
-    cpu_hours = sum(one.cpu_hours for one in budget.totals(items).values())
-    assert 0.5 < 60 * cpu_hours / of_processor < 2
 
 
 def test_the_rehearsal_runs_every_rule_of_the_paper(plans):
