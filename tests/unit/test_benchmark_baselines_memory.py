@@ -10,7 +10,7 @@ from fuxiflow.verification.cases import StoredCases
 
 
 def test_all_systems_of_the_rule_are_scored(tmp_path):
-    grid = Grid(8, 16)
+    grid = Grid(32, 64)
     benchmark.write_inputs(tmp_path, [6, 12], grid)
     benchmark.score_inputs(tmp_path, [6, 12], grid)
     cases = StoredCases(tmp_path / "cases.zarr")
@@ -28,7 +28,7 @@ def test_all_systems_of_the_rule_are_scored(tmp_path):
 
 
 def test_what_is_there_is_taken_again(tmp_path):
-    grid = Grid(8, 16)
+    grid = Grid(32, 64)
     benchmark.write_inputs(tmp_path, [6], grid)
     written = (tmp_path / "states.zarr").stat().st_mtime_ns
     benchmark.write_inputs(tmp_path, [6], grid)
