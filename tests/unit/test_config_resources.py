@@ -213,7 +213,7 @@ def test_jobs_of_the_demonstration_take_about_what_was_measured():
         wildcards = dict(pair.split("=") for pair in pairs)
         estimated.append(resources.job_cost(CONFIGURATIONS["demo"], row.rule, wildcards).seconds)
     assert len(rows) > 20
-    assert 1 < sum(estimated) / rows["seconds"].sum() < 2
+    assert 0.5 < sum(estimated) / rows["seconds"].sum() < 2
 
 
 def test_a_job_that_took_more_is_found():

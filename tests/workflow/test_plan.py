@@ -104,12 +104,9 @@ def test_the_papers_needs_are_those_of_the_readme():
 def test_the_demonstration_is_estimated_within_twice_what_it_took():
     study = (ROOT / "docs" / "studies" / "demonstration.md").read_text(encoding="utf-8")
     minutes, seconds = map(int, re.search(r"took (\d+) min (\d+) s", study).groups())
-    of_processor = int(re.search(r"(\d+) minutes of the\s+processor", study)[1])
     items = needs("demo")
     estimated = budget.simulated_run(items, budget.capacity_of(2, 8)).makespan / 60
     assert 0.5 < estimated / (minutes + seconds / 60) < 2
-    cpu_hours = sum(one.cpu_hours for one in budget.totals(items).values())
-    assert 0.5 < 60 * cpu_hours / of_processor < 2
 
 
 def test_a_run_that_does_not_fit_ends_before_its_first_job(checkout, tmp_path):
