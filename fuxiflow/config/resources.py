@@ -43,8 +43,6 @@ STATE_READ_SECONDS = 1.0
 READ_AHEAD_MB = 50
 """A state of less is read faster than threads are started."""
 TIME_MARGIN, MEMORY_MARGIN = 1.5, 1.3
-NETWORK_START = 20, 40
-"""Time in s until a job has its networks: libraries, and weights and statistics at 720 x 1440."""
 LEAST_MINUTES, LEAST_MB = 30, 1000
 MOST_GROWTH_MB = 32000
 """Most that the request of a job grows by when it is tried again: what a node has beside it."""
@@ -229,8 +227,7 @@ class Linear:
 
 def network_start(cells: int) -> float:
     """Return the time in s until a job has its networks, on a grid of so many cells."""
-    libraries, fields = NETWORK_START
-    return libraries + fields * cells / FULL_CELLS
+    return 20 + 40 * cells / FULL_CELLS
 
 
 def network_seconds(training: Training, flop: float, threads: int, devices: int = 1) -> float:
@@ -316,8 +313,9 @@ class TrainingStage:
         flop, steps = update_flop(experiment, self.stage, cells, len(experiment.sources))
         update = network_seconds(training, flop, settings.threads, devices) + STEP_SECONDS * steps
         # reading weights and data, compiling, the first fits of the encoders
-        start = network_start(cells) + 900 * training.compile
-        start += network_seconds(training, 20 * flop, 1)
+        start = (
+            network_start(cells) + 900 * training.compile + network_seconds(training, 20 * flop, 1)
+        )
         if self.stage == "assimilator":
             start += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
         mb = training_job_mb(experiment.model, training, self.stage, cells, len(experiment.sources))
@@ -365,14 +363,6 @@ class Inference:
         start = network_start(cells) + 600 * config.cycling.compile
         gpus, on_gpu = int(training.accelerator != "cpu"), training.accelerator == "cuda"
         return Cost(start + amount * each, mb, self.threads, gpus, on_gpu)
-
-
-def background_steps(config: Config, wildcards: Wildcards) -> float:
-    """Count the steps of the forecasts that a segment of a bank of backgrounds takes."""
-    training = config.resolve(wildcards["experiment"]).training
-    hours = 24 * work.days(config.clip(wildcards["segment"], config.periods.observations))
-    mean_lead = (training.assimilator.max_lead_hours / 6 + 1) / 2
-    return hours / training.backgrounds.every_hours * mean_lead
 
 
 def filter_cost(config: Config, wildcards: Wildcards) -> Cost:
@@ -489,13 +479,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "states_truth": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_statistics_part": Linear(work.training_states, 0.7, mb=900, states=2.5, least=0.002),
     "states_climatology_part": Linear(
-        work.slice_work,
-        0.3,
-        mb=900,
-        states=17,
-        least=0.0005,
-        threads=3,
-        read_ahead=True,
+        work.slice_work, 0.3, mb=900, states=17, least=0.0005, threads=3, read_ahead=True
     ),
     # tables of the segments, and static fields
     "states_statistics": Linear(work.once, 60, states=1, mb=900),
@@ -503,7 +487,6 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "states_climatology": Linear(
         work.climatology_fields, 3.0, mb=900, states=15, least=0.01, threads=3, read_ahead=True
     ),
-    # small granules take as long to open as to read
     "observations_read": Linear(
         work.observed, 15.4, mb=1200, mb_each=5, least=0.5, start=12, by_grid=False
     ),
@@ -528,7 +511,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "training_autoregressive": TrainingStage("autoregressive"),
     # a background is written, one of 15 steps on average
     "training_backgrounds": Inference(
-        background_steps,
+        work.background_steps,
         0.6,
         batch_states=6,
         batch=lambda config, experiment: experiment.training.backgrounds.batch,

@@ -357,3 +357,11 @@ def computed_departures(config: Config, wildcards: Wildcards) -> float:
     """Count the observations that a state gives equivalents of, of what a job scores."""
     names = [name for name in config.sources if has_operator(sources.load_source(name))]
     return scored_days(config, wildcards) * sum(values_a_day(config, name) for name in names)
+
+
+def background_steps(config: Config, wildcards: Wildcards) -> float:
+    """Count the steps of the forecasts that a segment of a bank of backgrounds takes."""
+    training = config.resolve(wildcards["experiment"]).training
+    hours = 24 * days(config.clip(wildcards["segment"], config.periods.observations))
+    mean_lead = (training.assimilator.max_lead_hours / 6 + 1) / 2
+    return hours / training.backgrounds.every_hours * mean_lead

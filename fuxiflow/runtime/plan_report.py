@@ -38,7 +38,8 @@ BINDING = {
 }
 """What holds a run up, by the names of :func:`least_times`."""
 YEAR_HOURS = 365 * 24
-"""A job of which more is estimated is taken for a mistake in the configuration."""
+MOST_MB = 1e8
+"""A job of more than a year, or of more memory than any machine has (100 TB), is a mistake."""
 
 
 def needs_table(sums: Mapping[str, Total]) -> list[str]:
@@ -138,18 +139,21 @@ def excess_lines(items: Sequence[Item], capacity: Mapping[str, float]) -> list[s
     return lines
 
 
-def endless_lines(items: Sequence[Item]) -> list[str]:
-    """Name the rules with jobs that would take more than a year, with the longest of each."""
-    longest: dict[str, float] = {}
-    for item in items:
-        hours = item.cost.seconds / 3600
-        if hours > YEAR_HOURS:
-            longest[item.job.rule] = max(hours, longest.get(item.job.rule, 0))
-    return [
-        f"{rule}: a job of {two_digits(hours / YEAR_HOURS)} years, TOO LONG: look at its amounts "
-        "in the configuration"
-        for rule, hours in longest.items()
-    ]
+def mistake_lines(items: Sequence[Item]) -> list[str]:
+    """Name the rules with jobs that no machine could end, each with the most that one takes."""
+    lines = []
+    for rule in dict.fromkeys(item.job.rule for item in items):
+        costs = [item.cost for item in items if item.job.rule == rule]
+        years = max(cost.seconds for cost in costs) / 3600 / YEAR_HOURS
+        mb = max(cost.mb for cost in costs)
+        amounts = [f"{two_digits(years)} years"] if years > 1 else []
+        amounts += [f"{in_words(mb)} of memory"] if mb > MOST_MB else []
+        if amounts:
+            lines.append(
+                f"{rule}: a job of {' and '.join(amounts)}, TOO LARGE: look at its amounts in the "
+                "configuration"
+            )
+    return lines
 
 
 def device_lines(
@@ -242,7 +246,7 @@ def describe_plan(
     Returns
     -------
     tuple
-        The text, and whether the run fits: on the disk, on the GPU, and no job takes years.
+        The text, and whether the run fits: the disk, the GPU, and each job some machine.
     """
     items = items_of(config, jobs, store)
     lines = [
@@ -254,7 +258,7 @@ def describe_plan(
     peak, systems = peak_volume(items, capacity), places(items, results, store, capacity)
     largest = max(items, key=lambda item: item.cost.mb)
     longest = max(items, key=lambda item: item.cost.seconds)
-    endless = endless_lines(items)
+    mistakes = mistake_lines(items)
     lines += [
         "",
         *time_lines(items, capacity),
@@ -264,11 +268,11 @@ def describe_plan(
         f"asks for {in_words(request_of(largest.cost).mem_mb)}",
         f"longest job: {longest.job.rule}, {two_digits(longest.cost.seconds / 3600)} h",
         *excess_lines(items, capacity),
-        *endless,
+        *mistakes,
     ]
     if changes := remedy_lines(savings(config, items)):
         lines += ["", "to need less space:", *changes]
-    fits = all(place.fits for place in systems) and not endless
+    fits = all(place.fits for place in systems) and not mistakes
     if most_gb is not None or any(item.cost.on_gpu for item in items):
         devices, fit = device_lines(config, most_gb, items)
         fits = fits and fit

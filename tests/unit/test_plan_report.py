@@ -78,7 +78,7 @@ def test_a_billion_of_anything_is_told(tmp_path, amounts):
     jobs = [planned("training_forecaster", ["f"], wildcards={"experiment": "full"})]
     text, fits = plan_report.describe_plan(config, jobs, tmp_path, store=tmp_path)
     assert "training_forecaster: a job of " in text
-    assert "years, TOO LONG" in text
+    assert ", TOO LARGE: look at its amounts" in text
     assert not fits
     assert plan_report.describe_plan(TEST, jobs, tmp_path, store=tmp_path)[1]
 
