@@ -461,9 +461,7 @@ PLACES = Linear(work.observed, 600, mb=1500, states=13, least=10, start=20, by_g
 COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     # the embedded world: a day of its model takes 0.4 to 0.7 s at steps of 40 minutes
     "world_spinup": spinup_cost,
-    "world_nature": Linear(
-        work.world_states, 6, states=11, mb=2300, least=0.15, start=20, raw=True
-    ),
+    "world_nature": Linear(work.world_states, 6, states=11, mb=2300, least=0.2, start=9, raw=True),
     "world_invariants": Linear(work.once, 20, states=1, mb=400, raw=True),
     "world_era5": Linear(work.world_states, 6, states=8, least=0.02, raw=True),
     "world_gfs": Linear(work.world_gfs_leads, 11, states=8, mb=2300, least=0.3, start=60, raw=True),
