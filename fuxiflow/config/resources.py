@@ -524,7 +524,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "cycling_external_forecasts": Inference(
         work.leads_made, 1.6, mb=6000, batch_states=6.4, copies=3, threads=2
     ),
-    "verification_baselines_part": Linear(work.leads_made, 2.3, states=6.2, mb_each=0.02),
+    "verification_baselines_part": Linear(work.leads_made, 2.3, states=6.4, mb_each=0.02),
     "verification_systems_part": Linear(work.leads_made, 2.3, states=6.2, mb_each=0.02),
     "verification_forecasts_part": Linear(work.leads_made, 1.3, states=6.2, mb_each=0.02),
     "verification_maps_part": Linear(work.map_leads, 1.5, states=4.5),
