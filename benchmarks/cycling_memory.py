@@ -18,17 +18,16 @@ import numpy as np
 import torch
 
 from benchmarks.accelerator import CHANNELS, WINDOW
+from benchmarks.random_fields import GRID, RandomFields
 from fuxiflow.channels import channel_table
 from fuxiflow.config.configuration import load_configuration
 from fuxiflow.cycling.analyses import CLIMATOLOGY_BYTES, cold_start, cycle, states_per_file
 from fuxiflow.cycling.segment_state import SegmentState
-from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Design, Networks, SourceDesign
 from fuxiflow.models.pillars import FootprintBatch
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import RAW, static_fields
 
-GRID = Grid(720, 1440)
 START = np.datetime64("2023-07-01T00", "ns")
 
 
@@ -71,14 +70,6 @@ class RandomObserver:
             )
             for name in self.names
         }
-
-
-class RandomFields:
-    """A climatology's array, of which every field is drawn as it is read."""
-
-    def __getitem__(self, place: tuple[int, int]) -> np.ndarray:
-        generator = np.random.default_rng(place)
-        return generator.standard_normal((len(channel_table()), *GRID.shape), np.float32)
 
 
 def main(arguments: list[str] | None = None) -> None:

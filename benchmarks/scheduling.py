@@ -33,7 +33,7 @@ from fuxiflow.config.configuration import Config, load_configuration
 from fuxiflow.config.resources import job_cost
 from fuxiflow.progress import format_duration
 from fuxiflow.runtime import job_benchmarks
-from fuxiflow.runtime.job_scheduling import Task, critical_path, simulate
+from fuxiflow.runtime.job_scheduling import Task, critical_path, least_times, simulate
 from fuxiflow.runtime.snakemake_internals import PlannedJob, plan_jobs
 
 SHARED = {"cores": "threads", "memory": "mem_mb"}
@@ -135,19 +135,6 @@ def limits(profile: Path) -> dict[str, float]:
     return most | ({"jobs": float(values["jobs"])} if "jobs" in values else {})
 
 
-def bounds(every: list[Task], capacity: Mapping[str, float]) -> dict[str, float]:
-    """Return the times that no schedule beats, in s.
-
-    They are the critical path and, of each resource, its work shared out evenly.
-    """
-    times = {"critical path": sum(task.duration for task in critical_path(every))}
-    for name, most in capacity.items():
-        times[name] = (
-            sum(task.duration * min(task.needs.get(name, 0), most) for task in every) / most
-        )
-    return times
-
-
 def path_of(every: list[Task], rules: Mapping[str, str]) -> str:
     """The critical path, jobs of a rule that follow each other together."""
     path = critical_path(every)
@@ -162,7 +149,7 @@ def path_of(every: list[Task], rules: Mapping[str, str]) -> str:
 
 
 def makespans(every: list[Task], capacity: Mapping[str, float], nodes: list[int]) -> str:
-    """Simulate the whole by number of GPU nodes, beside the longest of the :func:`bounds`.
+    """Simulate the whole by number of GPU nodes, beside the longest of the least times.
 
     Parameters
     ----------
@@ -186,7 +173,7 @@ def makespans(every: list[Task], capacity: Mapping[str, float], nodes: list[int]
         limited = {**capacity, **({"gpu_nodes": count} if count else {})}
         makespan = simulate(every, limited).makespan
         first = first or makespan
-        why, bound = max(bounds(every, limited).items(), key=lambda item: item[1])
+        why, bound = max(least_times(every, limited).items(), key=lambda item: item[1])
         lines.append(
             f"{count:9d} {format_duration(makespan):>11} {format_duration(bound):>11} "
             f"{makespan / bound:6.2f} {first / makespan:8.2f}  {why}"

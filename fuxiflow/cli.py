@@ -77,33 +77,26 @@ def _explain(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    """Say what a run needs: jobs, hours, space, memory of GPUs; and whether the disk has it."""
+    """Say what a run needs: jobs, hours, space, memory of GPUs; and whether these have it."""
     from fuxiflow import ROOT
     from fuxiflow.config.configuration import load_configuration
 
     if not (ROOT / "Snakefile").is_file():
         raise ValueError("plan needs a checkout with its Snakefile: run it in that folder")
-    from fuxiflow.runtime import budget
+    from fuxiflow.runtime.budget import capacity_of
+    from fuxiflow.runtime.plan_report import describe_plan
     from fuxiflow.runtime.snakemake_internals import plan_jobs
 
     config = load_configuration(*options.paths)
     results = ROOT / "results" / config.name
     jobs = plan_jobs(*options.paths)
     os.chdir(ROOT)
-    capacity = {
-        name: amount
-        for name, amount in (
-            ("_cores", options.cores),
-            ("mem_mb", options.memory_gb and 1000 * options.memory_gb),
-        )
-        if amount
-    }
-    text, fits = budget.describe_plan(
+    text, fits = describe_plan(
         config,
         jobs,
         results.relative_to(ROOT),
         options.device_gb,
-        capacity={**budget.AT_ONCE, **capacity},
+        capacity=capacity_of(options.cores, options.memory_gb, options.gpus),
     )
     print(text)
     return int(not fits)
@@ -430,7 +423,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("--device-gb", "memory of a GPU that training is to fit"),
         ("--cores", "processors that the run has, for its time"),
-        ("--memory-gb", "memory that its jobs share, for the time with --cores"),
+        ("--memory-gb", "memory that its jobs share, for its time"),
+        ("--gpus", "GPUs that the run has, for its time; by default 1 with one of the above"),
     ):
         planning.add_argument(name, type=_above_zero, help=text)
     cutting = _command(commands, _test_months)

@@ -2,11 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Union, get_args, get_origin
+from typing import Annotated, ClassVar, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -15,6 +16,8 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -51,6 +54,64 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+    may_repeat: ClassVar[frozenset[str]] = frozenset()
+    """Keys of lists in which a value may stand more than once."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value, info: ValidationInfo):
+        """Refuse true and false as numbers, and values that stand twice in a list."""
+        number = _number_asked(cls, info.field_name)
+        if number and (truths := [entry for entry in _entries(value) if isinstance(entry, bool)]):
+            raise ValueError(f"{str(truths[0]).lower()}, allowed: {number}")
+        if info.field_name not in cls.may_repeat and _is_list(cls, info.field_name):
+            lists = value if isinstance(value, dict) else {"": value}
+            for key, entries in lists.items():
+                for entry in _repeated(entries):
+                    place = f"{key}: " if key else ""
+                    raise ValueError(f"{place}{entry!r} given more than once, allowed: each once")
+        return value
+
+
+def _parts(annotation: object) -> Iterator[object]:
+    """Yield the types that an annotation is made of: those of lists and of mappings, and theirs."""
+    if get_origin(annotation) is Literal:
+        yield from {type(value) for value in get_args(annotation)}
+        return
+    yield get_origin(annotation) or annotation
+    arguments = get_args(annotation)
+    for kind in arguments[:1] if get_origin(annotation) is Annotated else arguments:
+        yield from _parts(kind)
+
+
+@cache
+def _number_asked(model: type[BaseModel], key: str) -> str:
+    """Say which kind of number a key holds, alone or in a list; empty where not numbers alone."""
+    kinds = set(_parts(model.model_fields[key].annotation))
+    if bool in kinds or not kinds & {int, float}:
+        return ""
+    return "a number" if float in kinds else "a whole number"
+
+
+@cache
+def _is_list(model: type[BaseModel], key: str) -> bool:
+    """Say whether a key holds a list, or lists by name."""
+    return list in set(_parts(model.model_fields[key].annotation))
+
+
+def _entries(value: object) -> list:
+    """Return a value as the only entry of a list, or the entries of a list or a mapping."""
+    if isinstance(value, dict):
+        return [*value.values()]
+    return [*value] if isinstance(value, list | tuple) else [value]
+
+
+def _repeated(entries: object) -> list:
+    """Return the plain values that a list holds more than once."""
+    if not isinstance(entries, list):
+        return []
+    plain = [entry for entry in entries if isinstance(entry, str | int | float | date)]
+    return [entry for entry in dict.fromkeys(plain) if plain.count(entry) > 1]
 
 
 class GridSize(Section):
@@ -181,9 +242,12 @@ def complaints(error: ValidationError, model: type[BaseModel], prefix: str = "")
         # neither a mark of a key, nor the alternative of a type that was tried
         place = [part for part in detail["loc"] if not re.search(r"\[.*\]$", str(part))]
         key = ".".join([*([prefix] if prefix else []), *map(str, place)])
-        for text in _sentence(detail, allowed_keys(model, place[:-1])).split("\n"):
+        sentence = _sentence(detail, allowed_keys(model, place[:-1]))
+        if detail["type"] == "extra_forbidden":
+            sentence += _hint(detail, allowed_keys(model, place[:-1]), model, prefix)
+        for text in sentence.split("\n"):
             # our own validators name a key of the section that they check
-            joint = "." if re.match(r"[a-z_][a-z_.]*: ", text) else ": "
+            joint = "." if re.match(r"[a-z_][a-z0-9_.]*: ", text) else ": "
             line = f"{key}{joint}{text}" if key else text
             beginning = line.partition(ALLOWED)[0] + ALLOWED
             if lines and ALLOWED in line and lines[-1].startswith(beginning):
@@ -203,7 +267,7 @@ def _sentence(detail: dict, keys: list[str]) -> str:
         return "required, but not given"
     if detail["type"] == "extra_forbidden":
         allowed = f", allowed: {', '.join(keys)}" if keys else ""
-        return f"unknown key{allowed}{did_you_mean(detail['loc'][-1], keys)}"
+        return f"unknown key{allowed}"
     if detail["type"] == "literal_error":
         expected = detail["ctx"]["expected"]
         names = [name.strip("'") for name in re.split(r", | or ", expected)]
@@ -224,6 +288,66 @@ def _sentence(detail: dict, keys: list[str]) -> str:
         allowed = message.removeprefix("Input should be ").split(",")[0]
         return f"{value}, allowed: {PLAIN_TYPES.get(allowed, allowed)}"
     return f"{value}: {message}"
+
+
+def _hint(detail: dict, keys: list[str], model: type[BaseModel], prefix: str) -> str:
+    """Say of an unknown key where it belongs, or which of the allowed ones resembles it.
+
+    Parameters
+    ----------
+    detail : dict
+        One of Pydantic's mistakes.
+    keys : list of str
+        Keys that are allowed in its place.
+    model : type[BaseModel]
+        The model that was validated.
+    prefix : str
+        Dotted key of the validated section.
+
+    Returns
+    -------
+    str
+        The end of a sentence; empty where there is nothing to propose.
+    """
+    key, value = str(detail["loc"][-1]), detail["input"]
+    places = dict(sections_with(model, key))
+    if isinstance(value, dict):
+        # of several places those whose section has what is given
+        fitting = {place: own for place, own in places.items() if {*value} & {*own}}
+        places = fitting or places
+    if not places:
+        return did_you_mean(key, keys)
+    names = [".".join(filter(None, (prefix, place))) for place in places]
+    more = f" and {len(names) - 3} other sections" if len(names) > 3 else ""
+    return f"; it belongs under {' or '.join(names[:3])}{more}"
+
+
+def sections_with(model: type[BaseModel], key: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the sections below a model that have a key, with the keys of what it holds.
+
+    Parameters
+    ----------
+    model : type[BaseModel]
+        The model.
+    key : str
+        The key.
+
+    Yields
+    ------
+    tuple
+        Dotted key of the section, ``{name}`` for any name, and keys; none for a plain value.
+    """
+    for name, field in model.model_fields.items():
+        kind = plain_type(field.annotation)
+        if get_origin(kind) is dict:
+            name, kind = f"{name}.{{name}}", plain_type(get_args(kind)[-1])
+        if not _is_section(kind):
+            continue
+        if key in kind.model_fields:
+            inner = plain_type(kind.model_fields[key].annotation)
+            yield name, list(inner.model_fields) if _is_section(inner) else []
+        for place, keys in sections_with(kind, key):
+            yield f"{name}.{place}", keys
 
 
 def _short(value: object, most: int = 60) -> str:

@@ -34,10 +34,11 @@ class Cycling(Section):
     compile: bool = False
     """Whether ``torch.compile`` compiles the networks' blocks, which takes a few minutes."""
     keep_forecasts: Literal["all", "scored", "none"] = "all"
-    """Channels of forecasts that are kept, of GFS too.
+    """Channels of forecasts that are stored, of GFS's forecasts too: all, or those that are scored.
 
-    scored: those of ``verification.channels`` and ``figures.map_channels``. none: those, until the
-    scores and maps that read them are made; what is made of them later makes the forecasts anew."""
+    scored: those of ``verification.channels`` and ``figures.map_channels``. none: the same, but
+    forecasts are removed once the scores and maps that read them are there. A later run that needs
+    them makes them again."""
 
 
 def is_address(store: str) -> bool:

@@ -1,6 +1,6 @@
 """Settings that may differ between experiments: sources, networks, and how they are used."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ class ExternalForecaster(Section):
 
     See :mod:`fuxiflow.models.forecasters`.
     """
+
+    # a model may follow itself
+    may_repeat: ClassVar[frozenset[str]] = frozenset({"onnx"})
 
     onnx: list[str] = Field(min_length=1)
     """Paths of the models in the order in which they are used."""

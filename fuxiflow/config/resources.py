@@ -30,8 +30,8 @@ CLIMATOLOGY_FIELDS = 16
 """Fields of a climatology that each loading process keeps."""
 GPU_FLOPS = 3e14
 """Operations of a GPU in a second, estimated: a third of an H100's in bfloat16."""
-PROCESSOR_FLOPS = 3e10
-"""Operations of a thread in a second, half of what the demonstration's training makes."""
+PROCESSOR_FLOPS = 7e10
+"""Operations of a thread in a second, three quarters of what the demonstration's training makes."""
 STEP_SECONDS = 0.03
 """Time of a step of the smallest network, which its arithmetic does not explain."""
 FIT_STATES = 6
@@ -205,7 +205,7 @@ class Linear:
     mb: float = 700.0
     mb_each: float = 0.0
     least: float = 0.03
-    start: float = 10.0
+    start: float = 2.0
     threads: int = 1
     by_grid: bool = True
     raw: bool = False
@@ -223,6 +223,11 @@ class Linear:
         """Return the cost of a job."""
         cells = work.raw_cells(config, wildcards) if self.raw else work.cells(config)
         return self.at(self.work(config, wildcards), max(cells, work.cells(config)))
+
+
+def network_start(cells: int) -> float:
+    """Return the time in s until a job has its networks, on a grid of so many cells."""
+    return 20 + 40 * cells / FULL_CELLS
 
 
 def network_seconds(training: Training, flop: float, threads: int, devices: int = 1) -> float:
@@ -308,7 +313,9 @@ class TrainingStage:
         flop, steps = update_flop(experiment, self.stage, cells, len(experiment.sources))
         update = network_seconds(training, flop, settings.threads, devices) + STEP_SECONDS * steps
         # reading weights and data, compiling, the first fits of the encoders
-        start = 60 + 900 * training.compile + network_seconds(training, 20 * flop, 1)
+        start = (
+            network_start(cells) + 900 * training.compile + network_seconds(training, 20 * flop, 1)
+        )
         if self.stage == "assimilator":
             start += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
         mb = training_job_mb(experiment.model, training, self.stage, cells, len(experiment.sources))
@@ -353,17 +360,9 @@ class Inference:
         states_in_memory = self.states + self.batch_states * self.batch(config, experiment)
         mb = self.mb + states_mb(states_in_memory, cells)
         mb += self.copies * network_sizes.forecaster_weights_mb(forecaster)
-        start = 60 + 600 * config.cycling.compile
+        start = network_start(cells) + 600 * config.cycling.compile
         gpus, on_gpu = int(training.accelerator != "cpu"), training.accelerator == "cuda"
         return Cost(start + amount * each, mb, self.threads, gpus, on_gpu)
-
-
-def background_steps(config: Config, wildcards: Wildcards) -> float:
-    """Count the steps of the forecasts that a segment of a bank of backgrounds takes."""
-    training = config.resolve(wildcards["experiment"]).training
-    hours = 24 * work.days(config.clip(wildcards["segment"], config.periods.observations))
-    mean_lead = (training.assimilator.max_lead_hours / 6 + 1) / 2
-    return hours / training.backgrounds.every_hours * mean_lead
 
 
 def filter_cost(config: Config, wildcards: Wildcards) -> Cost:
@@ -438,7 +437,7 @@ def spinup_cost(config: Config, wildcards: Wildcards) -> Cost:
     The states of its library of errors, and their differences, are in memory together.
     """
     count, cells = work.library_states(config), work.raw_cells(config)
-    seconds = 60 + 2 * work.spinup_days(config, wildcards) + 3 * count * cells / FULL_CELLS
+    seconds = 20 + 0.8 * work.spinup_days(config, wildcards) + 3 * count * cells / FULL_CELLS
     return Cost(seconds, 2300 + states_mb(2.5 * count, cells))
 
 
@@ -455,44 +454,46 @@ def swaths_cost(config: Config, wildcards: Wildcards) -> Cost:
 
 PAGE = Linear(work.once, 20, states=6, mb=1200)
 """A figure: what it reads are tables, or a few fields."""
-MERGED_CASES = Linear(work.leads_made, 0, mb=1000, mb_each=0.06, least=0.02, start=60)
-PLACES = Linear(work.observed, 600, mb=1500, states=13, least=30, start=40, by_grid=False)
+MERGED_CASES = Linear(work.leads_made, 0, mb=1000, mb_each=0.06, least=0.02, start=15)
+PLACES = Linear(work.observed, 600, mb=1500, states=13, least=10, start=20, by_grid=False)
 """Reports and occultations of the embedded world: of a day most fields of the truth."""
 
 COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
-    # the embedded world: a day of its model takes at most 2 s, and fields are written at any size
+    # the embedded world: a day of its model takes 0.4 to 0.7 s at steps of 40 minutes
     "world_spinup": spinup_cost,
-    "world_nature": Linear(work.world_states, 6, states=11, mb=2300, least=1, start=60, raw=True),
+    "world_nature": Linear(work.world_states, 6, states=11, mb=2300, least=0.2, start=9, raw=True),
     "world_invariants": Linear(work.once, 20, states=1, mb=400, raw=True),
-    "world_era5": Linear(work.world_states, 6, states=8, least=0.3, raw=True),
-    "world_gfs": Linear(work.world_gfs_leads, 11, states=8, mb=2300, least=1, start=150, raw=True),
+    "world_era5": Linear(work.world_states, 6, states=8, least=0.02, raw=True),
+    "world_gfs": Linear(work.world_gfs_leads, 11, states=8, mb=2300, least=0.3, start=60, raw=True),
     "world_swaths": swaths_cost,
     "world_networks": PLACES,
     "world_occultations": PLACES,
     "archive_fetch": Linear(work.once, 3000, by_grid=False),
     "states_decode": Linear(work.states, 7.3, states=7.2, raw=True),
-    "states_forecasts": Linear(work.leads_made, 5.5, states=7.4, raw=True),
+    "states_forecasts": Linear(work.gfs_leads, 5.5, states=7.4, raw=True),
     # as those of GFS; analyses as those of its segment
     "states_system_forecasts": Linear(work.leads_made, 5.5, states=7.4, raw=True),
     "states_system_analyses": Linear(work.valid_states, 7.3, states=7.2, raw=True),
     "states_truth": Linear(work.states, 7.3, states=7.2, raw=True),
-    "states_statistics_part": Linear(work.training_states, 0.7, mb=900, states=2.5),
+    "states_statistics_part": Linear(work.training_states, 0.7, mb=900, states=2.5, least=0.002),
     "states_climatology_part": Linear(
-        work.slice_work, 0.3, mb=900, states=17, start=30, threads=3, read_ahead=True
+        work.slice_work, 0.3, mb=900, states=17, least=0.0005, threads=3, read_ahead=True
     ),
     # tables of the segments, and static fields
     "states_statistics": Linear(work.once, 60, states=1, mb=900),
     # a field is packed in 4.5 s on three threads, and three parts of it are read
     "states_climatology": Linear(
-        work.climatology_fields, 3.0, mb=900, states=15, least=0.1, threads=3, read_ahead=True
+        work.climatology_fields, 3.0, mb=900, states=15, least=0.01, threads=3, read_ahead=True
     ),
-    "observations_read": Linear(work.observed, 15.4, mb=1200, mb_each=5, least=0.5, by_grid=False),
+    "observations_read": Linear(
+        work.observed, 15.4, mb=1200, mb_each=5, least=0.5, start=12, by_grid=False
+    ),
     "observations_limits_part": Linear(work.observed, 2.3, mb=900, by_grid=False),
-    "observations_limits": Linear(work.once, 20, mb=900, by_grid=False),
+    "observations_limits": Linear(work.observed_segments, 0.3, mb=900, by_grid=False),
     "observations_quality": Linear(work.observed, 9.1, mb=850, mb_each=15, by_grid=False),
-    "observations_grid": Linear(work.observed, 5.2, states=2, least=0.5, start=20),
+    "observations_grid": Linear(work.observed, 5.2, states=2, least=0.5, start=5),
     "observations_statistics_part": Linear(work.observed, 0.9, mb=900, by_grid=False),
-    "observations_statistics": Linear(work.once, 10, mb=700, by_grid=False),
+    "observations_statistics": Linear(work.observed_segments, 0.15, mb=700, by_grid=False),
     # of each day a sample: five states and the day's table are read
     "simulation_departures": Linear(
         work.template_days, 4, mb=3000, states=4, least=6, start=60, threads=2
@@ -508,7 +509,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "training_autoregressive": TrainingStage("autoregressive"),
     # a background is written, one of 15 steps on average
     "training_backgrounds": Inference(
-        background_steps,
+        work.background_steps,
         0.6,
         batch_states=6,
         batch=lambda config, experiment: experiment.training.backgrounds.batch,
@@ -523,7 +524,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "cycling_external_forecasts": Inference(
         work.leads_made, 1.6, mb=6000, batch_states=6.4, copies=3, threads=2
     ),
-    "verification_baselines_part": Linear(work.leads_made, 2.3, states=6.2, mb_each=0.02),
+    "verification_baselines_part": Linear(work.leads_made, 2.3, states=6.4, mb_each=0.02),
     "verification_systems_part": Linear(work.leads_made, 2.3, states=6.2, mb_each=0.02),
     "verification_forecasts_part": Linear(work.leads_made, 1.3, states=6.2, mb_each=0.02),
     "verification_maps_part": Linear(work.map_leads, 1.5, states=4.5),
@@ -532,11 +533,11 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "verification_baselines": MERGED_CASES,
     "verification_forecasts": MERGED_CASES,
     "verification_maps": Linear(work.once, 40, states=3),
-    "verification_analyses": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=60),
+    "verification_analyses": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=10),
     "verification_departures_part": Linear(
         work.computed_departures, 20, mb=3000, states=2, by_grid=False
     ),
-    "verification_departures": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=60),
+    "verification_departures": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=10),
     # table read once; of each time a few thousand rows stay
     "verification_observations": Linear(
         work.observed, 6, mb=1500, mb_each=5, least=0.5, by_grid=False
@@ -546,8 +547,8 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         work.observed_leads, 3, states=6, mb=3000, mb_each=1.5, least=1.5, start=60
     ),
     "verification_observed": Linear(work.once, 60, mb=3000, least=60),
-    "verification_comparisons": Linear(work.comparison_cases, 120, mb=2000, least=60, states=1),
-    "verification_scores": Linear(work.once, 120, mb=2500, least=60),
+    "verification_comparisons": Linear(work.compared_leads, 0, mb=2000, least=0.006, states=1),
+    "verification_scores": Linear(work.once, 170, mb=2500, least=10),
     "verification_seeds": Linear(work.once, 60, mb=2500),
     "verification_acceptance": Linear(work.once, 60, mb=2500),
 }

@@ -238,6 +238,14 @@ def leads_made(config: Config, wildcards: Wildcards) -> float:
     return initial_times_made(config, wildcards) * leads(config)
 
 
+def gfs_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the lead times of GFS's forecasts in a segment; the world's may be fewer than ours."""
+    made = leads_made(config, wildcards)
+    if config.kind != "embedded":
+        return made
+    return min(made, world_gfs_forecasts(config, wildcards) * leads(config))
+
+
 def valid_states(config: Config, wildcards: Wildcards) -> float:
     """Count the 6-hourly times in a segment at which forecasts of the test are valid."""
     period = Period(start=config.periods.test.start, end=config.verification_period.end)
@@ -254,9 +262,10 @@ def analyses(config: Config, wildcards: Wildcards) -> float:
     return STATES_A_DAY * days_within(config, wildcards, config.cycling_period)
 
 
-def comparison_cases(config: Config, wildcards: Wildcards) -> float:
-    """Count the experiments whose cases are compared."""
-    return 1 + len(config.comparisons.get(wildcards["experiment"], []))
+def compared_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the lead times of all forecasts of all experiments whose cases are compared."""
+    experiments = 1 + len(config.comparisons.get(wildcards["experiment"], []))
+    return experiments * leads_made(config, {})
 
 
 def platforms_there(config: Config, name: str) -> int:
@@ -316,6 +325,11 @@ def days_observed(config: Config, name: str, segment: str | None = None) -> int:
     return days(config.flown(name, *clipped))
 
 
+def observed_segments(config: Config, wildcards: Wildcards) -> float:
+    """Count the segments of the period of observations, whose parts are merged."""
+    return len(config.segments(config.periods.observations))
+
+
 def observed(config: Config, wildcards: Wildcards) -> float:
     """Count the observations of a source, in a segment where the job has one."""
     name = wildcards["source"]
@@ -343,3 +357,11 @@ def computed_departures(config: Config, wildcards: Wildcards) -> float:
     """Count the observations that a state gives equivalents of, of what a job scores."""
     names = [name for name in config.sources if has_operator(sources.load_source(name))]
     return scored_days(config, wildcards) * sum(values_a_day(config, name) for name in names)
+
+
+def background_steps(config: Config, wildcards: Wildcards) -> float:
+    """Count the steps of the forecasts that a segment of a bank of backgrounds takes."""
+    training = config.resolve(wildcards["experiment"]).training
+    hours = 24 * days(config.clip(wildcards["segment"], config.periods.observations))
+    mean_lead = (training.assimilator.max_lead_hours / 6 + 1) / 2
+    return hours / training.backgrounds.every_hours * mean_lead

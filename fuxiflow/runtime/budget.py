@@ -8,7 +8,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -17,17 +17,41 @@ from fuxiflow.archive.needs import need_of
 from fuxiflow.config.base import Period
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.resources import Cost, job_cost, request_of
-from fuxiflow.config.training import Training
 from fuxiflow.config.volumes import STAGES, Volume, product_stage, product_volume
 from fuxiflow.runtime.job_scheduling import Schedule, Task, simulate
 from fuxiflow.runtime.snakemake_internals import PlannedJob
 
 ARCHIVE = Path("resources/archive")
-AT_ONCE = MappingProxyType({"_nodes": 100})
-"""Jobs that a simulated run has at once, as the Slurm profile lets; as Snakemake calls it."""
+AT_ONCE = MappingProxyType({"_nodes": 100, "downloads": 4})
+"""Jobs and downloads of a simulated run at once, as the profiles let; as Snakemake calls them."""
 LEAST_SAVING = 0.01
 """A setting that saves a smaller share of the space is not named."""
 FORECASTS = ("cycling_forecasts", "cycling_external_forecasts")
+
+
+def capacity_of(
+    cores: float | None = None, memory_gb: float | None = None, gpus: float | None = None
+) -> dict[str, float]:
+    """Return what a simulated run has of each of :attr:`Item.needs`.
+
+    Parameters
+    ----------
+    cores : float, optional
+        Processors; by default any number.
+    memory_gb : float, optional
+        Memory in GB; by default any amount.
+    gpus : float, optional
+        GPUs; by default one, and any number where nothing is given at all.
+
+    Returns
+    -------
+    dict
+        Amounts by Snakemake's names.
+    """
+    amounts = {"_cores": cores, "mem_mb": memory_gb and 1000 * memory_gb, "gpu": gpus}
+    if any(amounts.values()):
+        amounts["gpu"] = gpus or 1
+    return {**AT_ONCE, **{name: amount for name, amount in amounts.items() if amount}}
 
 
 class SpaceError(RuntimeError):
@@ -52,9 +76,20 @@ class Item:
 
     @property
     def needs(self) -> dict[str, float]:
-        """The needs of the job while it runs, by Snakemake's names: jobs, processors, memory."""
+        """The needs of the job while it runs, by Snakemake's names.
+
+        They are jobs, processors, memory, GPUs and downloads.
+        """
         request = request_of(self.cost)
-        return {"_nodes": 1, "_cores": request.threads, "mem_mb": request.mem_mb}
+        return {
+            "_nodes": 1,
+            "_cores": request.threads,
+            "mem_mb": request.mem_mb,
+            # where a GPU is not certain the estimate is that of the processor
+            "gpu": request.gpu if self.cost.on_gpu else 0,
+            # of files that are there nothing is fetched
+            "downloads": int(self.is_raw_store and self.volume.files > 0),
+        }
 
     @property
     def is_raw_store(self) -> bool:
@@ -160,7 +195,10 @@ def items_of(config: Config, jobs: Iterable[PlannedJob], store: Path = ARCHIVE) 
         whole = product_volume(config, job.rule, job.wildcards)
         share = _lacking(config, job, store)
         volume = Volume(share * whole.mb, share * whole.files)
-        items.append(Item(job, job_cost(config, job.rule, job.wildcards), volume))
+        cost = job_cost(config, job.rule, job.wildcards)
+        if job.rule == "archive_fetch":
+            cost = replace(cost, seconds=share * cost.seconds)
+        items.append(Item(job, cost, volume))
     return items
 
 
@@ -172,6 +210,21 @@ def totals(items: Iterable[Item]) -> dict[str, Total]:
         cpu, gpu = (0, item.cost.gpus) if item.cost.on_gpu else (item.cost.threads, 0)
         sums[item.stage] += Total(1, cpu * hours, gpu * hours, item.volume.mb, item.volume.files)
     return sums
+
+
+def run_tasks(items: Sequence[Item]) -> list[Task]:
+    """Return the jobs of a run as tasks that wait for one another, named by their first product."""
+    maker = {path: item.job.outputs[0] for item in items for path in item.job.outputs}
+    return [
+        Task(
+            item.job.outputs[0],
+            item.cost.seconds,
+            tuple(dict.fromkeys(maker[path] for path in item.job.inputs if path in maker)),
+            item.needs,
+            item.job.priority,
+        )
+        for item in items
+    ]
 
 
 def simulated_run(items: Sequence[Item], capacity: Mapping[str, float] = AT_ONCE) -> Schedule:
@@ -189,18 +242,7 @@ def simulated_run(items: Sequence[Item], capacity: Mapping[str, float] = AT_ONCE
     Schedule
         Starts of jobs by their first product.
     """
-    maker = {path: item.job.outputs[0] for item in items for path in item.job.outputs}
-    tasks = [
-        Task(
-            item.job.outputs[0],
-            item.cost.seconds,
-            tuple(dict.fromkeys(maker[path] for path in item.job.inputs if path in maker)),
-            item.needs,
-            item.job.priority,
-        )
-        for item in items
-    ]
-    return simulate(tasks, capacity)
+    return simulate(run_tasks(items), capacity)
 
 
 def peak_volume(items: Sequence[Item], capacity: Mapping[str, float] = AT_ONCE) -> Volume:
@@ -444,135 +486,3 @@ def place_line(place: Place) -> str:
     if place.free_files is not None:
         text += f"; {two_digits(place.needed_files)} files, room for {two_digits(place.free_files)}"
     return text
-
-
-def table(sums: Mapping[str, Total]) -> list[str]:
-    """Return the sums as lines of a table, with those of all stages at its end."""
-    rows = {stage: one for stage, one in sums.items() if one.jobs}
-    rows["all"] = sum(sums.values(), Total())
-    lines = [f"{'stage':<14} {'jobs':>7} {'CPU h':>9} {'GPU h':>9} {'space':>10} {'files':>12}"]
-    for stage, one in rows.items():
-        lines.append(
-            f"{stage:<14} {one.jobs:>7,} {two_digits(one.cpu_hours):>9} "
-            f"{two_digits(one.gpu_hours):>9} {in_words(one.mb):>10} {two_digits(one.files):>12}"
-        )
-    return lines
-
-
-def time_lines(items: Sequence[Item], capacity: Mapping[str, float]) -> list[str]:
-    """Say how long a run takes on so many processors; nothing where their number is not given."""
-    if "_cores" not in capacity:
-        return []
-    text = f"on {capacity['_cores']:g} processors"
-    if "mem_mb" in capacity:
-        text += f" with {in_words(capacity['mem_mb'])} of memory"
-    hours = simulated_run(items, capacity).makespan / 3600
-    return [f"{text}: {two_digits(hours)} h"]
-
-
-def device_lines(config: Config, most_gb: float | None) -> list[str]:
-    """Return the memory of a GPU that each training stage takes, and how it fits a device.
-
-    Parameters
-    ----------
-    config : Config
-        The configuration.
-    most_gb : float, optional
-        Memory of a device in GB.
-
-    Returns
-    -------
-    list of str
-        A line for each stage of each experiment that trains it.
-    """
-    # torch takes a second or two
-    from fuxiflow.models.device_memory import device_gb, way_to_fit
-
-    lines = []
-    grid = (config.grid.nlat, config.grid.nlon)
-    for name in config.trained_experiments:
-        experiment = config.resolve(name)
-        for stage in experiment.training.stages:
-            if config.trained_by(name, stage) != name:
-                continue
-            line = f"  {name}, {stage}: {two_digits(device_gb(experiment, stage, grid))} GB"
-            line += _devices_used(experiment.training, stage)
-            if most_gb is not None:
-                line += f"; {_fitting(way_to_fit(experiment, stage, grid, most_gb), most_gb)}"
-            lines.append(line)
-    return lines
-
-
-def _devices_used(training: Training, stage: str) -> str:
-    """Say how many devices a stage uses, where these are not all."""
-    used, there = training.layout(stage).processes, training.devices * training.nodes
-    if used == there:
-        return ""
-    return f" on {used} of {there} devices, as many as share its batch evenly"
-
-
-def _fitting(way: tuple[dict, float] | None, most_gb: float) -> str:
-    """Say with which settings a stage fits a device."""
-    if way is None:
-        return f"nothing that fuxiflow offers makes it fit {most_gb:g} GB"
-    changes, needed = way
-    if not changes:
-        return f"fits {most_gb:g} GB"
-    settings = ", ".join(f"{key}: {str(value).lower()}" for key, value in changes.items())
-    return f"{two_digits(needed)} GB with {settings}"
-
-
-def describe_plan(
-    config: Config,
-    jobs: Sequence[PlannedJob],
-    results: Path,
-    most_gb: float | None = None,
-    store: Path = ARCHIVE,
-    capacity: Mapping[str, float] = AT_ONCE,
-) -> tuple[str, bool]:
-    """Describe what a planned run needs.
-
-    Parameters
-    ----------
-    config : Config
-        The configuration.
-    jobs : sequence of PlannedJob
-        Its plan.
-    results : Path
-        Folder of its results.
-    most_gb : float, optional
-        Memory of a GPU in GB.
-    store : Path
-        The raw store.
-    capacity : mapping
-        What there is of each of :attr:`Item.needs`.
-
-    Returns
-    -------
-    tuple
-        The text, and whether the run fits on the disk.
-    """
-    items = items_of(config, jobs, store)
-    lines = [
-        f"{config.name}: {len(items):,} of {len(jobs):,} jobs to run. All numbers are estimates."
-    ]
-    if not items:
-        return lines[0], True
-    lines += ["", *table(totals(items))]
-    peak, systems = peak_volume(items, capacity), places(items, results, store, capacity)
-    largest = max(items, key=lambda item: item.cost.mb)
-    longest = max(items, key=lambda item: item.cost.seconds)
-    lines += [
-        "",
-        *time_lines(items, capacity),
-        f"at most at any time: {in_words(peak.mb)} in {two_digits(peak.files)} files",
-        *(f"{place_line(place)}{'' if place.fits else ': DOES NOT FIT'}" for place in systems),
-        f"largest job: {largest.job.rule}, {two_digits(largest.cost.mb / 1e3)} GB of memory",
-        f"longest job: {longest.job.rule}, {two_digits(longest.cost.seconds / 3600)} h",
-    ]
-    if changes := remedy_lines(savings(config, items)):
-        lines += ["", "to need less space:", *changes]
-    on_gpu = most_gb is not None or any(item.cost.on_gpu for item in items)
-    if on_gpu and (devices := device_lines(config, most_gb)):
-        lines += ["", "memory of each GPU in training:", *devices]
-    return "\n".join(lines), all(place.fits for place in systems)

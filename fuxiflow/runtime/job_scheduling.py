@@ -99,6 +99,20 @@ def critical_path(tasks: Iterable[Task]) -> list[Task]:
     return path
 
 
+def least_times(tasks: Iterable[Task], capacity: Mapping[str, float]) -> dict[str, float]:
+    """Return the times that no schedule beats, in s.
+
+    They are the critical path and, of each resource, its work shared out evenly.
+    """
+    every = list(tasks)
+    times = {"critical path": sum(task.duration for task in critical_path(every))}
+    for name, most in capacity.items():
+        times[name] = (
+            sum(task.duration * min(task.needs.get(name, 0), most) for task in every) / most
+        )
+    return times
+
+
 def simulate(tasks: Iterable[Task], capacity: Mapping[str, float]) -> Schedule:
     """Run ``tasks`` with at most ``capacity`` of each resource in use.
 

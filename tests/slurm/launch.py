@@ -42,8 +42,7 @@ class Launch:
         environment.pop("PYTHONPATH", None)
         self.command = [
             sys.executable,
-            "-m",
-            "snakemake",
+            str(Path(__file__).with_name("eager_snakemake.py")),
             "--profile",
             "slurm",
             "--configfile",

@@ -46,18 +46,6 @@ def item(name, mb, inputs=(), temporary=False, seconds=10.0, **cost):
     return budget.Item(job, Cost(seconds, 1, **cost), Volume(mb, 1))
 
 
-def test_a_stage_says_when_its_batch_leaves_devices_idle():
-    training = TEST.experiment.training
-    several = training.model_copy(update={"devices": 4, "nodes": 2})
-    joint = training.joint.model_copy(update={"batch": 2})
-    several = several.model_copy(update={"joint": joint})
-    config = changed(TEST, experiment={"training": several})
-    lines = [line for line in budget.device_lines(config, None) if "full, joint: " in line]
-    assert len(lines) == 1
-    assert lines[0].endswith(" GB on 2 of 8 devices, as many as share its batch evenly")
-    assert not any("devices" in line for line in budget.device_lines(TEST, None))
-
-
 def test_the_papers_products_by_hand():
     january = {"segment": "2024-01", "experiment": "full", "reference": "era5"}
     states = volumes.product_volume(PAPER, "states_decode", january)
@@ -127,6 +115,9 @@ def test_what_is_there_needs_no_space(tmp_path):
     following = planned("archive_fetch", ["s"], wildcards={"product": "era5", "segment": "2023-02"})
     fetched, lacking = budget.items_of(PAPER, [fetching, following], tmp_path)
     assert fetched.volume.mb == 0
+    # what is there is neither waited for nor counted as a download
+    assert (fetched.cost.seconds, fetched.needs["downloads"]) == (0, 0)
+    assert (lacking.cost.seconds > 3000, lacking.needs["downloads"]) == (True, 1)
     assert lacking.volume.mb == pytest.approx(28 / 30.4 * 24_000)
 
 
@@ -166,10 +157,6 @@ def test_what_runs_at_once_decides_how_much_is_there():
     assert budget.peak_volume(chains, two).mb == 11
     # memory counts as it is asked for, a gigabyte at least
     assert budget.simulated_run(chains, {"mem_mb": 1500}).makespan == 400
-    assert budget.time_lines(chains, {"_nodes": 100}) == []
-    assert budget.time_lines(chains, {"_cores": 2, "mem_mb": 24000}) == [
-        "on 2 processors with 24 GB of memory: 0.11 h"
-    ]
 
 
 def test_what_stays_beside_a_temporary_product_takes_no_space_of_it():
@@ -225,3 +212,22 @@ def test_places_on_one_disk_are_one(tmp_path):
     (place,) = budget.places(items, tmp_path / "results", tmp_path / "archive")
     assert (place.needed_mb, place.needed_files) == (12, 3)
     assert place.paths == (tmp_path / "results", Path(tmp_path / "archive"))
+
+
+def test_what_a_simulated_run_has():
+    assert budget.capacity_of() == dict(budget.AT_ONCE)
+    assert budget.capacity_of(cores=2) == {**budget.AT_ONCE, "_cores": 2, "gpu": 1}
+    assert budget.capacity_of(memory_gb=24, gpus=8) == {
+        **budget.AT_ONCE,
+        "mem_mb": 24_000,
+        "gpu": 8,
+    }
+
+
+def test_at_once_is_what_the_profiles_let():
+    profiles = {
+        name: (ROOT / path / "config.yaml").read_text(encoding="utf-8")
+        for name, path in (("_nodes", "slurm"), ("downloads", "profiles/default"))
+    }
+    assert f"jobs: {budget.AT_ONCE['_nodes']}" in profiles["_nodes"].split("\n")
+    assert f"  - downloads={budget.AT_ONCE['downloads']}" in profiles["downloads"].split("\n")

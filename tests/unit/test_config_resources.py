@@ -205,6 +205,17 @@ def test_jobs_of_a_rehearsal_took_less_than_they_ask_for(row):
     check_whole_job(row)
 
 
+def test_jobs_of_the_demonstration_take_about_what_was_measured():
+    rows = WHOLE_JOBS[WHOLE_JOBS["configuration"] == "demo"]
+    estimated = []
+    for row in rows.itertuples():
+        pairs = [] if pd.isna(row.wildcards) else row.wildcards.split(";")
+        wildcards = dict(pair.split("=") for pair in pairs)
+        estimated.append(resources.job_cost(CONFIGURATIONS["demo"], row.rule, wildcards).seconds)
+    assert len(rows) > 20
+    assert 0.5 < sum(estimated) / rows["seconds"].sum() < 2
+
+
 def test_a_job_that_took_more_is_found():
     row = SimpleNamespace(
         configuration="test",

@@ -72,7 +72,7 @@ def test_gpu_jobs_take_nodes_and_others_cores():
 def test_bounds_are_those_of_each_resource():
     tasks = [Task(str(i), 10, (), {"gpu_nodes": 1, "jobs": 1}) for i in range(6)]
     tasks += [Task("last", 5, ("0",), {"cores": 4, "jobs": 1})]
-    assert scheduling.bounds(tasks, {"gpu_nodes": 2, "cores": 2, "jobs": 100}) == {
+    assert scheduling.least_times(tasks, {"gpu_nodes": 2, "cores": 2, "jobs": 100}) == {
         "critical path": 15,
         "gpu_nodes": 30,
         "cores": 5,

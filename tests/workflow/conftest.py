@@ -1,6 +1,8 @@
 """Copies of the checkout that tests of the workflow share."""
 
+import fcntl
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -15,14 +17,23 @@ def checkout(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def plans(checkout):
-    """All jobs of a configuration, by its name; planned once."""
-    known = {}
+def plans(checkout, tmp_path_factory):
+    """All jobs of a configuration, by its name; planned once, by one of the processes that test."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    jobs = {}
 
     def plan(configuration):
-        if configuration not in known:
-            known[configuration] = checkout.plan("--forceall", configuration=configuration)
-        return known[configuration]
+        if configuration not in jobs:
+            kept = folder / f"plan-{configuration}.pickle"
+            with kept.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not kept.exists():
+                    planned = checkout.plan("--forceall", configuration=configuration)
+                    kept.write_bytes(pickle.dumps(planned))
+            jobs[configuration] = pickle.loads(kept.read_bytes())
+        return jobs[configuration]
 
     return plan
 

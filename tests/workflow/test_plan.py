@@ -1,4 +1,7 @@
-"""Requests of whole configurations, and a run that does not fit."""
+"""Requests and needs of whole configurations, and a run that does not fit."""
+
+import re
+from functools import cache
 
 import pytest
 
@@ -15,11 +18,22 @@ CONFIGURATIONS = [
 ]
 
 
+@cache
+def whole_plan(name):
+    """All jobs of a configuration as if nothing were there; planned once."""
+    return plan_jobs(ROOT / "config" / f"{name}.yaml", everything=True)
+
+
+def needs(name):
+    """Estimates of all jobs of a configuration as if nothing were there."""
+    config = load_configuration(ROOT / "config" / f"{name}.yaml")
+    return budget.items_of(config, whole_plan(name), ROOT / "no store")
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_no_job_is_estimated_beyond_its_request(name):
-    path = ROOT / "config" / f"{name}.yaml"
-    config = load_configuration(path)
-    for job in plan_jobs(path, everything=True):
+    config = load_configuration(ROOT / "config" / f"{name}.yaml")
+    for job in whole_plan(name):
         if "runtime" not in job.resources:
             assert job.rule.startswith("archive_"), job.rule
             continue
@@ -54,14 +68,45 @@ def test_temporary_products_are_those_that_are_named(tmp_path, kind):
 
 
 def test_the_rehearsal_fits_two_cores():
-    path = ROOT / "config" / "rehearsal.yaml"
-    items = budget.items_of(load_configuration(path), plan_jobs(path, everything=True))
+    items = needs("rehearsal")
     capacity = {"_cores": 2, "mem_mb": 24_000}
     assert budget.simulated_run(items, capacity).makespan <= 2 * 3600
     assert budget.peak_volume(items, capacity).mb <= 40_000
     assert max(item.needs["mem_mb"] for item in items) <= capacity["mem_mb"]
     seconds = [item.cost.seconds * min(2, item.cost.threads) for item in items]
     assert sum(seconds) <= 3.7 * 3600
+
+
+def test_the_papers_needs_are_those_of_the_readme():
+    items = needs("paper")
+    by_stage = budget.totals(items)
+    whole, peak = sum(by_stage.values(), budget.Total()), budget.peak_volume(items)
+    amounts = {
+        "jobs": whole.jobs,
+        "raw files, TB": by_stage["raw"].mb / 1e6,
+        "disk, TB": peak.mb / 1e6,
+        "files": peak.files,
+        "processor, hours of a core": whole.cpu_hours,
+        "GPU, hours": whole.gpu_hours,
+    }
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+?) \| ([\d,]+) \|$", text, re.MULTILINE)
+    told = {name: float(number.replace(",", "")) for name, number in rows}
+    assert told == pytest.approx(amounts, rel=0.06)
+    scored = {
+        item.job.wildcards["experiment"]
+        for item in items
+        if item.job.rule == "verification_forecasts"
+    }
+    assert len(scored) == 8
+
+
+def test_the_demonstration_is_estimated_within_twice_what_it_took():
+    study = (ROOT / "docs" / "studies" / "demonstration.md").read_text(encoding="utf-8")
+    minutes, seconds = map(int, re.search(r"took (\d+) min (\d+) s", study).groups())
+    items = needs("demo")
+    estimated = budget.simulated_run(items, budget.capacity_of(2, 8)).makespan / 60
+    assert 0.5 < estimated / (minutes + seconds / 60) < 2
 
 
 def test_a_run_that_does_not_fit_ends_before_its_first_job(checkout, tmp_path):
