@@ -42,7 +42,7 @@ MOST_MB = 1e8
 """A job of more than a year, or of more memory than any machine has (100 TB), is a mistake."""
 
 
-def needs_table(sums: Mapping[str, Total]) -> list[str]:
+def stages_table(sums: Mapping[str, Total]) -> list[str]:
     """Return the sums as lines of a table, with those of all stages at its end."""
     rows = {stage: one for stage, one in sums.items() if one.jobs}
     rows["all"] = sum(sums.values(), Total())
@@ -254,7 +254,7 @@ def describe_plan(
     ]
     if not items:
         return lines[0], True
-    lines += ["", *needs_table(totals(items))]
+    lines += ["", *stages_table(totals(items))]
     peak, systems = peak_volume(items, capacity), places(items, results, store, capacity)
     largest = max(items, key=lambda item: item.cost.mb)
     longest = max(items, key=lambda item: item.cost.seconds)

@@ -42,7 +42,8 @@ class Launch:
         environment.pop("PYTHONPATH", None)
         self.command = [
             sys.executable,
-            str(Path(__file__).with_name("eager_snakemake.py")),
+            "-m",
+            "snakemake",
             "--profile",
             "slurm",
             "--configfile",

@@ -1,16 +1,12 @@
-"""The cluster's own care for what it started, and the way it is asked, without a cluster."""
+"""The cluster's own care for what it started, without a cluster."""
 
-import asyncio
 import os
 import subprocess
-import sys
 import time
-from types import SimpleNamespace
 
 import pytest
-from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from tests.slurm import cluster, eager_snakemake, launch
+from tests.slurm import cluster
 
 
 @pytest.mark.parametrize(
@@ -25,29 +21,3 @@ def test_what_a_job_left_is_killed(name, later, killed):
     finally:
         process.kill()
         process.wait()
-
-
-def test_slurm_is_asked_every_few_seconds_however_long_no_job_ends(monkeypatch):
-    monkeypatch.setattr(eager_snakemake, "SECONDS", 0.01)
-    began = time.monotonic()
-    # what the plug-in's own waiting would take from its executor
-    late = SimpleNamespace(next_seconds_between_status_checks=180)
-    asyncio.run(eager_snakemake.ask_again(late))
-    assert time.monotonic() - began < 5
-    # the plug-in still waits by this function
-    assert asyncio.iscoroutinefunction(RemoteExecutor.sleep)
-
-
-def test_it_is_snakemake_that_is_started(tmp_path):
-    program = launch.__file__.replace("launch.py", "eager_snakemake.py")
-    done = subprocess.run(
-        [sys.executable, program, "--version"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    again = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--version"], check=True, capture_output=True, text=True
-    )
-    assert done.stdout == again.stdout

@@ -136,6 +136,7 @@ rule figure_scorecard:
         other=lambda wildcards: figures_compared(wildcards.card),
         reference=lambda wildcards: SCORECARDS[wildcards.card][0],
         metric=lambda wildcards: SCORECARDS[wildcards.card][1],
+        false_discovery_rate=CONFIG.figures.false_discovery_rate,
     script:
         "../scripts/figure_scorecard.py"
 
