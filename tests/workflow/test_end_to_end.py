@@ -164,8 +164,10 @@ def test_scores_have_their_columns_and_systems(finished):
         "lead_time",
         "value",
         "n",
+        "n_effective",
         "ci_low",
         "ci_high",
+        "p_value",
     ]
     assert set(scores["system"]) == {"fuxiflow", "gfs", "persistence", "climatology"}
     assert set(scores["reference"]) >= {"era5", "own", "truth"}
