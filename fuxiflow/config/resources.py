@@ -544,7 +544,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     ),
     # of each lead a field of every system, and equivalents of what was drawn
     "verification_observed_part": Linear(
-        work.observed_leads, 3, states=6, mb=3000, mb_each=1.5, least=0.12, start=60
+        work.observed_leads, 3, states=6, mb=3000, mb_each=1.5, least=0.12, start=15
     ),
     "verification_observed": Linear(work.once, 60, mb=3000, least=60),
     "verification_comparisons": Linear(work.compared_leads, 0, mb=2000, least=0.006, states=1),

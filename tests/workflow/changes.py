@@ -207,8 +207,8 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     ),
     "a metric": _replace(
         "fuxiflow/verification/scoring.py",
-        '"rmse": (("square",), lambda m: np.sqrt(m["square"]))',
-        '"rmse": (("square",), lambda m: np.sqrt(m["square"] + 0))',
+        '"rmse": Metric({"square": 0.5})',
+        '"rmse": Metric({"square": 0.5 + 0})',
     ),
     "the weights of a region": _definitions(("fuxiflow/verification/metrics.py", "region_weights")),
     "`verification.bootstrap`": _replace(CONFIG, "bootstrap: 20", "bootstrap: 21"),
