@@ -368,6 +368,7 @@ def profile(raw: Path, folder: Path, channels: list[str]) -> None:
         ranges=source.valid_ranges,
         logarithmic=source.logarithmic,
         max_z=source.max_z,
+        withheld=None,
         max_speed=source.max_speed,
         denials=[],
     )

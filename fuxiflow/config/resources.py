@@ -38,6 +38,7 @@ FIT_STATES = 6
 """States in memory of each window that encoders are fitted to before stage 2."""
 FIT_SECONDS = 20
 """Time of fitting a source's encoder before stage 2 at 720 x 1440, as the rehearsal took it."""
+FIT_THREADS = 2
 STATE_READ_SECONDS = 1.0
 """Time of reading a state at 720 x 1440 and bringing it to standard units."""
 READ_AHEAD_MB = 50
@@ -366,23 +367,21 @@ class Inference:
 
 
 def filter_cost(config: Config, wildcards: Wildcards) -> Cost:
-    """Return the cost of fitting the filter of backgrounds.
+    """Return the cost of fitting the filter of backgrounds: forecasts, then algebra by wavenumber.
 
-    Forecasts of all samples, then for each wavenumber covariances of them, a Cholesky
-    decomposition, and four products with the vectors of the range finder.
+    These are covariances, a Cholesky decomposition, and four products with the random vectors.
     """
     experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
     settings = experiment.training.background_filter
     size, vectors = settings.size(config.grid.nlat), settings.rank + 40
     steps = settings.samples * settings.lead_hours // 6
     flop = 8 * size**2 * (2 * settings.samples + 4 * vectors + size / 3)
-    forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6, threads=2)
+    forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6, threads=FIT_THREADS)
     cost = forecasts(config, wildcards)
     seconds = (settings.waves + 1) * flop / PROCESSOR_FLOPS
     reading = 4 * settings.samples * STATE_READ_SECONDS * cells / FULL_CELLS
-    amplitudes = 2 * 8 * (settings.waves + 1) * size * settings.samples / 1e6
-    filter_mb = settings.megabytes(config.grid.nlat, config.grid.nlon)
-    mb = cost.mb + states_mb(30, cells) + amplitudes + filter_mb + 8 * 8 * size**2 / 1e6
+    mb = cost.mb + states_mb(30, cells) + settings.megabytes(config.grid.nlat, config.grid.nlon)
+    mb += (2 * 8 * (settings.waves + 1) * size * settings.samples + 8 * 8 * size**2) / 1e6
     return replace(cost, seconds=cost.seconds + seconds + reading, mb=mb)
 
 
@@ -408,17 +407,15 @@ class Cycle(Inference):
 
 
 def variational_cost(config: Config, wildcards: Wildcards) -> Cost:
-    """Return the cost of fitting the errors that 3D-Var weighs by.
+    """Return the cost of fitting the errors that 3D-Var weighs by: forecasts, then algebra.
 
-    Forecasts of all samples and a quarter of them twice more, then for each wavenumber a covariance
-    and three products with the vectors of the range finder. The misfits of the windows, and the
-    Jacobians of one, are in memory.
+    The misfits of the windows, and the Jacobians of one, are in memory.
     """
     experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
     fit = experiment.variational.fit
     size, vectors = fit.size(config.grid.nlat), fit.rank + 40
     steps = 1.5 * fit.samples * fit.lead_hours // 6
-    forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6, threads=2)
+    forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6, threads=FIT_THREADS)
     cost = forecasts(config, wildcards)
     flop = 8 * size**2 * (fit.samples + 3 * vectors)
     seconds = (fit.waves + 1) * flop / PROCESSOR_FLOPS
@@ -426,9 +423,12 @@ def variational_cost(config: Config, wildcards: Wildcards) -> Cost:
     reading = (4.5 * fit.samples + 3 * windows) * STATE_READ_SECONDS * cells / FULL_CELLS
     reading += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
     amplitudes = 8 * (fit.waves + 1) * size * fit.samples / 1e6
-    fitted_mb = 2 * fit.megabytes(config.grid.nlat, config.grid.nlon)
-    mb = cost.mb + states_mb(30 + FIT_STATES * windows, cells) + amplitudes + fitted_mb
+    mb = cost.mb + states_mb(30 + FIT_STATES * windows, cells) + amplitudes
+    mb += 2 * fit.megabytes(config.grid.nlat, config.grid.nlon)
     return replace(cost, seconds=cost.seconds + seconds + reading, mb=mb + 3 * 8 * size**2 / 1e6)
+
+
+filter_cost.threads = variational_cost.threads = FIT_THREADS
 
 
 def spinup_cost(config: Config, wildcards: Wildcards) -> Cost:

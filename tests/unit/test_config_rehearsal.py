@@ -43,6 +43,7 @@ DIFFERENCES = {
     "cycling.compile": "compiling takes minutes",
     "verification.block_days": "days",
     "verification.climatology_window_days": "days: 61 have 50 fields of 0.3 GB",
+    "verification.withheld.*": "sources that the world makes",
     "verification.comparisons.*": "names of experiments",
     "figures.hybrid_training": "names of experiments",
     "figures.unrolling": "names of experiments",
