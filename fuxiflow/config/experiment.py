@@ -57,7 +57,7 @@ class Experiment(Section):
     seeds_forecast: bool = True
     """Whether further trainings make forecasts too, not analyses alone."""
     seed_offset: int = Field(0, ge=0)
-    """What is added to the configuration's seed in training; further ``seeds`` count on from it."""
+    """Number added to the configuration's seed in training; further ``seeds`` count on from it."""
     denial: Literal["each"] | list[str] = []
     """Sources without which an experiment is made, one at a time; ``each`` for all.
 

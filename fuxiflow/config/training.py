@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from fuxiflow.config.base import Fraction, Period, Positive, Section
+from fuxiflow.config.linear_fits import FilterFit
 
 SAMPLES_A_DAY = 4  # analyses are 6 h apart
 
@@ -234,58 +235,6 @@ class ReplayStage(AssimilatorStage):
                 f"allowed: at least {self.steps[1] // SAMPLES_A_DAY + 1}"
             )
         return self
-
-
-class FilterFit(Section):
-    """Size and fit of the filter of backgrounds.
-
-    See :mod:`fuxiflow.training.filter_fit`.
-    """
-
-    waves: Positive = 24
-    """The largest zonal wavenumber that the filter acts on."""
-    vertical_modes: Positive = 48
-    """Eigenvectors of the covariance between channels that the filter acts on."""
-    rows: Positive = 60
-    """Rows of latitude that the filter acts on; grids with fewer latitudes have those."""
-    rank: Positive = 300
-    """Directions that are kept of each wavenumber."""
-    keep_small_scales: bool = False
-    """Whether what the filter does not act on stays; else it becomes climatology.
-
-    It stays on fine grids, whose smaller scales are forecast too."""
-    samples: Positive = 360
-    """States of the training period that anomalies and errors are taken from."""
-    lead_hours: int = Field(24, ge=6, multiple_of=6)
-    """Length in hours of the forecasts whose errors are used, a multiple of 6."""
-    climatology_shift_days: int = Field(0, ge=0)
-    """Most days between a state and the day whose climatology its anomaly is from."""
-    error_factor: float = Field(0.5, gt=0)
-    """Size of a background's errors relative to those of the forecasts."""
-    white_noise: float = Field(1.0, ge=0)
-    """Uncorrelated noise, as a multiple of the mean variance of the errors."""
-    floor: float = Field(0.01, gt=0)
-    """Uncorrelated noise, as a share of the mean variance of the anomalies."""
-    anomaly_taper_degrees: float = Field(25.0, gt=0)
-    """Distance in latitude over which covariances of anomalies are tapered."""
-    error_taper_degrees: float = Field(20.0, gt=0)
-    """Distance in latitude over which covariances of errors are tapered."""
-
-    @property
-    def shape(self) -> dict[str, int | bool]:
-        """The arguments of :class:`fuxiflow.models.background_filter.BackgroundFilter`."""
-        names = ("waves", "vertical_modes", "rows", "rank", "keep_small_scales")
-        return {name: getattr(self, name) for name in names}
-
-    def size(self, nlat: int) -> int:
-        """Return the rows and columns of the matrix of a wavenumber, on ``nlat`` latitudes."""
-        return min(self.rows, nlat) * self.vertical_modes
-
-    def megabytes(self, nlat: int, nlon: int) -> float:
-        """Return the size of the fitted filter, real and imaginary parts in float32."""
-        waves = min(self.waves, nlon // 2) + 1
-        rank = min(self.rank, self.size(nlat))
-        return 2 * 8 * waves * self.size(nlat) * rank / 1e6
 
 
 class Backgrounds(Section):

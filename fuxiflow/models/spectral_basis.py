@@ -61,11 +61,8 @@ class SpectralBasis(nn.Module):
         self.rows, self.vertical_modes = min(rows, nlat), min(vertical_modes, channels)
         self.register_buffer("scale", torch.ones(channels, *shape))
         self.register_buffer("vertical", torch.zeros(channels, self.vertical_modes))
-        same = self.rows == nlat
-        means = torch.eye(nlat) if same else row_means(nlat, self.rows)
-        spread = torch.eye(nlat) if same else row_interpolation(nlat, self.rows)
-        self.register_buffer("means", means)
-        self.register_buffer("spread", spread)
+        self.register_buffer("means", row_means(nlat, self.rows))
+        self.register_buffer("spread", row_interpolation(nlat, self.rows))
 
     def amplitudes(self, anomaly: Tensor) -> Tensor:
         """Project scaled anomalies ``(batch, channel, lat, lon)`` on waves, rows and modes.
@@ -77,14 +74,18 @@ class SpectralBasis(nn.Module):
         modes = self.vertical.T.to(waves.dtype) @ by_row
         return modes.reshape(self.waves + 1, -1, len(anomaly))
 
+    def channels_by_row(self, amplitudes: Tensor) -> Tensor:
+        """Return the waves ``(wave, row, channel, batch)`` of amplitudes, in rows of latitude."""
+        modes = amplitudes.reshape(self.waves + 1, self.rows, self.vertical_modes, -1)
+        return self.vertical.to(modes.dtype) @ modes
+
     def fields(self, amplitudes: Tensor) -> Tensor:
         """Return the scaled anomalies ``(batch, channel, lat, lon)`` of amplitudes.
 
         It undoes :meth:`amplitudes`, but for what modes, rows and waves do not hold.
         """
-        modes = amplitudes.reshape(self.waves + 1, self.rows, self.vertical_modes, -1)
-        by_row = self.vertical.to(modes.dtype) @ modes
-        waves = torch.einsum("lr,mrcn->nclm", self.spread.to(modes.dtype), by_row)
+        by_row = self.channels_by_row(amplitudes)
+        waves = torch.einsum("lr,mrcn->nclm", self.spread.to(by_row.dtype), by_row)
         return torch.fft.irfft(waves, n=self.nlon, dim=-1, norm="forward")
 
     def adjoint(self, fields: Tensor) -> Tensor:

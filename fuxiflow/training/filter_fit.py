@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fuxiflow.config.training import FilterFit
+from fuxiflow.config.linear_fits import FilterFit
 from fuxiflow.grids import Grid
 from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.models.networks import Networks
@@ -24,8 +24,8 @@ from fuxiflow.states.store import StateSeries
 from fuxiflow.training.spectral_samples import (
     Samples,
     anomaly_covariance,
+    basis_taper,
     draw_times,
-    latitude_taper,
     leading_eigenvectors,
     set_scale,
     set_vertical,
@@ -131,9 +131,8 @@ def fit_background_filter(
 
     anomalies = amplitudes(anomalies_of, fitted)
     errors = amplitudes(samples.errors, fitted)
-    rows = layer.means.double().cpu().numpy() @ grid.lat
     tapers = [
-        latitude_taper(rows, layer.vertical_modes, length).to(device)
+        basis_taper(layer, grid, length)
         for length in (settings.anomaly_taper_degrees, settings.error_taper_degrees)
     ]
     generator = torch.Generator(device).manual_seed(seed)
@@ -182,9 +181,7 @@ def response_table(
     """
 
     def square(amplitudes: Tensor) -> np.ndarray:
-        modes = amplitudes.reshape(layer.waves + 1, layer.rows, layer.vertical_modes, -1)
-        by_channel = layer.vertical.to(modes.dtype) @ modes
-        return by_channel.abs().square().mean((1, 3)).cpu().numpy()
+        return layer.channels_by_row(amplitudes).abs().square().mean((1, 3)).cpu().numpy()
 
     changed = square(layer.filtered(anomalies) - anomalies)
     left = square(layer.filtered(errors))

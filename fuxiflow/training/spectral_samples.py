@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.spectral_basis import SpectralBasis
 from fuxiflow.randomness import numbered_generator
@@ -52,6 +53,27 @@ def latitude_taper(latitudes: np.ndarray, modes: int, length: float) -> Tensor:
     distance = torch.from_numpy(latitudes[:, None] - latitudes[None]).float()
     weight = torch.exp(-0.5 * (distance / length) ** 2)
     return weight.repeat_interleave(modes, 0).repeat_interleave(modes, 1)
+
+
+def basis_taper(basis: SpectralBasis, grid: Grid, length: float) -> Tensor:
+    """Return the :func:`latitude_taper` of a basis on its device, ``(row * mode, row * mode)``.
+
+    Parameters
+    ----------
+    basis : SpectralBasis
+        Has rows and modes.
+    grid : Grid
+        The states' grid.
+    length : float
+        Standard deviation in degrees.
+
+    Returns
+    -------
+    Tensor
+        1 on the diagonal.
+    """
+    rows = basis.means.double().cpu().numpy() @ grid.lat
+    return latitude_taper(rows, basis.vertical_modes, length).to(basis.means.device)
 
 
 def leading_eigenvectors(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fuxiflow.config.variational import VariationalFit
+from fuxiflow.config.linear_fits import VariationalFit
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.pillars import FootprintBatch, PillarEncoder, batch_footprints
@@ -30,8 +30,8 @@ from fuxiflow.states.store import StateSeries
 from fuxiflow.training.spectral_samples import (
     Samples,
     anomaly_covariance,
+    basis_taper,
     draw_times,
-    latitude_taper,
     leading_eigenvectors,
     set_scale,
     set_vertical,
@@ -89,8 +89,7 @@ def fit_background_errors(
     set_scale(layer, samples.errors(times[::SCALE_SAMPLES]))
     set_vertical(layer, samples.errors(times[::SCALE_SAMPLES]), area)
     errors = torch.cat([layer.amplitudes(x / layer.scale) for x in samples.errors(times)], -1)
-    rows = layer.means.double().cpu().numpy() @ grid.lat
-    taper = latitude_taper(rows, layer.vertical_modes, settings.taper_degrees).to(device)
+    taper = basis_taper(layer, grid, settings.taper_degrees)
     generator = torch.Generator(device).manual_seed(seed)
     kept = whole = 0.0
     for wave in progress(range(layer.waves + 1), "wavenumbers of background errors", log):

@@ -1,6 +1,6 @@
 """Scores with intervals from cases, of one system or of the difference of two."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -293,6 +293,52 @@ def difference_with_interval(
     return difference, low, high, p_value
 
 
+def difference_rows(
+    cases: Cases,
+    labels: Mapping[str, str],
+    first: np.ndarray,
+    second: np.ndarray,
+    error: intervals.MeanError,
+    scale: str,
+    count: np.ndarray,
+) -> pd.DataFrame:
+    """Put the difference of two systems into rows of the score table.
+
+    Parameters
+    ----------
+    cases : Cases
+        Their leads, channels and regions are the rows'.
+    labels : Mapping[str, str]
+        Experiment, system, reference and metric of the rows.
+    first, second : np.ndarray
+        The metric of each.
+    error : MeanError
+        Error of their difference on the scale.
+    scale : str
+        As of :func:`difference_with_interval`.
+    count : np.ndarray
+        Numbers of cases.
+
+    Returns
+    -------
+    pd.DataFrame
+        Rows with intervals, effective numbers of cases and p values.
+    """
+    value, low, high, p_value = difference_with_interval(first, second, error, scale)
+    return score_table.score_rows(
+        **labels,
+        leads=cases.leads,
+        channels=cases.channels,
+        regions=cases.regions,
+        value=value,
+        n=count,
+        n_effective=error.effective,
+        ci_low=low,
+        ci_high=high,
+        p_value=p_value,
+    )
+
+
 def compare_cases(
     cases: Cases,
     other: Cases,
@@ -340,22 +386,9 @@ def compare_cases(
         valid = complete_cases(metric.powers, a, b)
         first, second = (case_influences(x, metric, valid, scale) for x in (a, b))
         error = intervals.error_of_mean(first[1] - second[1], block)
-        value, low, high, p_value = difference_with_interval(first[0], second[0], error, scale)
+        labels = {"experiment": experiment, "system": system, "reference": reference}
+        labels["metric"] = f"{name}_vs_{other_name}"
         frames.append(
-            score_table.score_rows(
-                experiment=experiment,
-                system=system,
-                reference=reference,
-                metric=f"{name}_vs_{other_name}",
-                leads=a.leads,
-                channels=a.channels,
-                regions=a.regions,
-                value=value,
-                n=valid.sum(axis=0),
-                n_effective=error.effective,
-                ci_low=low,
-                ci_high=high,
-                p_value=p_value,
-            )
+            difference_rows(a, labels, first[0], second[0], error, scale, valid.sum(axis=0))
         )
     return score_table.concatenate_scores(frames)

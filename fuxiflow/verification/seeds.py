@@ -21,7 +21,7 @@ from fuxiflow.verification.scoring import (
     Resampling,
     case_influences,
     complete_cases,
-    difference_with_interval,
+    difference_rows,
     least_block,
 )
 
@@ -134,22 +134,9 @@ def compare_seeds(
             means.append(levels.mean(axis=0))
         error = error_over_seeds(*series, block=block)
         first, second = np.exp(means) if scale == "log" else means
-        value, low, high, p_value = difference_with_interval(first, second, error, scale)
+        labels = {"experiment": experiment, "system": system, "reference": reference}
+        labels["metric"] = f"{name}_vs_{other_name}"
         frames.append(
-            score_table.score_rows(
-                experiment=experiment,
-                system=system,
-                reference=reference,
-                metric=f"{name}_vs_{other_name}",
-                leads=shared.leads,
-                channels=shared.channels,
-                regions=shared.regions,
-                value=value,
-                n=valid.sum(axis=0),
-                n_effective=error.effective,
-                ci_low=low,
-                ci_high=high,
-                p_value=p_value,
-            )
+            difference_rows(shared, labels, first, second, error, scale, valid.sum(axis=0))
         )
     return score_table.concatenate_scores(frames)

@@ -11,7 +11,7 @@ from fuxiflow.config.network_sizes import ForecasterSize
 
 
 def complaint(key, value):
-    """What is said of config/test.yaml with another value at a dotted key."""
+    """The message about config/test.yaml with another value at a dotted key."""
     values = yaml.safe_load((ROOT / "config" / "test.yaml").read_text(encoding="utf-8"))
     *sections, last = key.split(".")
     place = values

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.config.training import FilterFit
+from fuxiflow.config.linear_fits import FilterFit
 from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateSeries

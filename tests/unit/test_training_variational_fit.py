@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.config.variational import VariationalFit
+from fuxiflow.config.linear_fits import VariationalFit
 from fuxiflow.models.variational import BackgroundErrors
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.store import StateSeries

@@ -7,7 +7,7 @@ out: filter       the filter (fuxiflow.models.background_filter)
      response     Parquet, what it does to anomalies and errors by wavenumber and channel
 """
 
-from fuxiflow.config.training import FilterFit
+from fuxiflow.config.linear_fits import FilterFit
 from fuxiflow.models import checkpoint
 from fuxiflow.models.background_filter import BackgroundFilter, save_filter
 from fuxiflow.models.execution import select_device

@@ -8,8 +8,8 @@ out: variational   both errors (fuxiflow.models.variational)
 """
 
 from fuxiflow.config import sources
+from fuxiflow.config.linear_fits import VariationalFit
 from fuxiflow.config.training import fit_window_count
-from fuxiflow.config.variational import VariationalFit
 from fuxiflow.models import checkpoint
 from fuxiflow.models.execution import select_device
 from fuxiflow.models.variational import BackgroundErrors, save_variational
