@@ -18,7 +18,7 @@ class Tracker(Section):
     search_km: float = Field(445.0, gt=0, le=3000)
     """Radius in km about the guess within which the minimum of pressure is sought."""
     choice: Literal["lowest", "nearest"] = "lowest"
-    """The minimum within the radius that is tried first: the lowest, or the one nearest to the guess.
+    """The minimum in the radius that is tried first: the lowest, or that nearest to the guess.
 
     The first position is always the lowest one."""
     vorticity: float = Field(5.0e-5, ge=0)
