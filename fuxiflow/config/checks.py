@@ -348,6 +348,7 @@ def _experiment(config: "Config", name: str) -> Iterator[str]:
     if experiment.weights is not None and experiment.weights not in config.trained_experiments:
         yield f"experiments.{name}.weights: {experiment.weights} has no networks of its own"
     yield from _stages(config, name)
+    yield from _assimilator(config, name)
     yield from _forecaster(config, name)
     if config.uses_networks(name):
         model = experiment.model.model_dump()
@@ -448,6 +449,16 @@ def _stages(config: "Config", name: str) -> Iterator[str]:
     for key, trained in (("analyses_after", cycled), ("forecasts_after", training.stages)):
         if (stage := getattr(experiment, key)) is not None:
             yield from _one_of(f"experiments.{name}.{key}", stage, trained)
+
+
+def _assimilator(config: "Config", name: str) -> Iterator[str]:
+    experiment = config.resolve(name)
+    trained = config.resolve(experiment.weights or name).training
+    if experiment.assimilator == "variational" and trained.variational is None:
+        yield (
+            f"experiments.{name}.assimilator: variational needs networks trained with "
+            f"training.variational"
+        )
 
 
 def _forecaster(config: "Config", name: str) -> Iterator[str]:

@@ -7,7 +7,6 @@ from pydantic import Field
 from fuxiflow.config.base import Positive, Section
 from fuxiflow.config.network_sizes import Model
 from fuxiflow.config.training import Training
-from fuxiflow.config.variational import Variational
 
 
 class ExternalForecaster(Section):
@@ -33,9 +32,7 @@ class Experiment(Section):
     weights: str | None = None
     """Experiment whose networks are used; by default its own."""
     assimilator: Literal["networks", "variational"] = "networks"
-    """Makes the analyses: the trained assimilator, or 3D-Var with its observation equivalents."""
-    variational: Variational = Variational()
-    """Settings of the assimilator ``variational``."""
+    """Makes the analyses: the trained assimilator, or ``training.variational`` alone."""
     analyses_after: Literal["assimilator", "joint", "replay", "autoregressive"] | None = None
     """Training stage whose networks make the cycle; by default replay if configured, else joint."""
     forecasts_after: Literal["forecaster", "assimilator", "joint", "autoregressive"] | None = None
@@ -78,20 +75,21 @@ class Experiment(Section):
     def recipe(self, stage: str) -> dict:
         """Return all settings that the networks after a training stage depend on.
 
-        ``stage`` may also be ``backgrounds``, the bank that stage 2 draws from, or
-        ``background_filter``.
+        ``stage`` may also be ``backgrounds``, the bank that stage 2 draws from,
+        ``background_filter``, or ``variational``, the background errors.
         """
         training = self.training
         order = (
             "forecaster",
             "backgrounds",
             "background_filter",
+            "variational",
             "assimilator",
             "joint",
             "autoregressive",
         )
         # replay goes on from joint training, for the cycle alone
-        until = [*order[:5], "replay"] if stage == "replay" else order[: order.index(stage) + 1]
+        until = [*order[:6], "replay"] if stage == "replay" else order[: order.index(stage) + 1]
         settings = {
             "model": self.model,
             "seed_offset": self.seed_offset,

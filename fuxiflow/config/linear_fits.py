@@ -34,6 +34,10 @@ class SpectralFit(Section):
         rank = min(self.rank, self.size(nlat))
         return 8 * waves * self.size(nlat) * rank / 1e6
 
+    def megabytes(self, nlat: int, nlon: int) -> float:
+        """Return the size of what is fitted, in MB: one factor."""
+        return self.factor_mb(nlat, nlon)
+
 
 class FilterFit(SpectralFit):
     """Size and fit of the filter of backgrounds.
@@ -65,12 +69,12 @@ class FilterFit(SpectralFit):
         return {name: getattr(self, name) for name in names}
 
     def megabytes(self, nlat: int, nlon: int) -> float:
-        """Return the size of the fitted filter, of two factors."""
+        """Return the size of the fitted filter in MB: two factors."""
         return 2 * self.factor_mb(nlat, nlon)
 
 
 class VariationalFit(SpectralFit):
-    """Size and fit of the covariances of errors of 3D-Var.
+    """Size and fit of the covariance of background errors of 3D-Var.
 
     See :mod:`fuxiflow.training.variational_fit`.
     """
@@ -80,9 +84,5 @@ class VariationalFit(SpectralFit):
 
     @property
     def shape(self) -> dict[str, int]:
-        """The arguments of :class:`fuxiflow.models.variational.BackgroundErrors`."""
+        """The arguments of :class:`fuxiflow.models.error_covariances.BackgroundErrors`."""
         return {name: getattr(self, name) for name in ("waves", "vertical_modes", "rows", "rank")}
-
-    def megabytes(self, nlat: int, nlon: int) -> float:
-        """Return the size of the fitted background errors, whose root is one factor."""
-        return self.factor_mb(nlat, nlon)

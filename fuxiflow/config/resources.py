@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fuxiflow.config import network_sizes, work
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.experiment import Experiment
+from fuxiflow.config.linear_fits import SpectralFit
 from fuxiflow.config.network_sizes import Model
 from fuxiflow.config.training import Training, fit_window_count
 from fuxiflow.config.work import CHANNELS, FULL_CELLS, Wildcards, Work
@@ -320,6 +321,13 @@ class TrainingStage:
         if self.stage == "assimilator":
             start += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
         mb = training_job_mb(experiment.model, training, self.stage, cells, len(experiment.sources))
+        if self.stage in ("assimilator", "joint", "replay") and training.variational is not None:
+            shape = config.grid.nlat, config.grid.nlon
+            analyses = settings.batch * getattr(settings, "cycles", 1)
+            update += analyses * training.variational.seconds(*shape) / settings.threads
+            start += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
+            mb += 4 * training.variational.fit.megabytes(*shape)
+            mb += settings.batch * training.variational.megabytes(*shape)
         threads = settings.threads + training.workers
         seconds = start + settings.updates * update
         gpus = 0 if training.accelerator == "cpu" else devices
@@ -366,69 +374,47 @@ class Inference:
         return Cost(start + amount * each, mb, self.threads, gpus, on_gpu)
 
 
-def filter_cost(config: Config, wildcards: Wildcards) -> Cost:
-    """Return the cost of fitting the filter of backgrounds: forecasts, then algebra by wavenumber.
+def fit_cost(fit_of: Callable[[Training], SpectralFit]) -> Callable[[Config, Wildcards], Cost]:
+    """Return a function for the cost of a fit by wavenumber: forecasts, then algebra.
 
     These are covariances, a Cholesky decomposition, and four products with the random vectors.
     """
-    experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
-    settings = experiment.training.background_filter
-    size, vectors = settings.size(config.grid.nlat), settings.rank + 40
-    steps = settings.samples * settings.lead_hours // 6
-    flop = 8 * size**2 * (2 * settings.samples + 4 * vectors + size / 3)
-    forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6, threads=FIT_THREADS)
-    cost = forecasts(config, wildcards)
-    seconds = (settings.waves + 1) * flop / PROCESSOR_FLOPS
-    reading = 4 * settings.samples * STATE_READ_SECONDS * cells / FULL_CELLS
-    mb = cost.mb + states_mb(30, cells) + settings.megabytes(config.grid.nlat, config.grid.nlon)
-    mb += (2 * 8 * (settings.waves + 1) * size * settings.samples + 8 * 8 * size**2) / 1e6
-    return replace(cost, seconds=cost.seconds + seconds + reading, mb=mb)
 
+    def cost(config: Config, wildcards: Wildcards) -> Cost:
+        experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
+        fit = fit_of(experiment.training)
+        size, vectors = fit.size(config.grid.nlat), fit.rank + 40
+        # some samples are forecast again, for the scale and the vertical modes
+        steps = 1.5 * fit.samples * fit.lead_hours // 6
+        flop = 8 * size**2 * (2 * fit.samples + 4 * vectors + size / 3)
+        forecasts = Inference(
+            lambda config, wildcards: steps, 0.1, batch_states=6, threads=FIT_THREADS
+        )
+        cost = forecasts(config, wildcards)
+        seconds = (fit.waves + 1) * flop / PROCESSOR_FLOPS
+        seconds += 4.5 * fit.samples * STATE_READ_SECONDS * cells / FULL_CELLS
+        mb = cost.mb + states_mb(30, cells) + fit.megabytes(config.grid.nlat, config.grid.nlon)
+        mb += (2 * 8 * (fit.waves + 1) * size * fit.samples + 8 * 8 * size**2) / 1e6
+        return replace(cost, seconds=cost.seconds + seconds, mb=mb)
 
-VARIATIONAL_SECONDS = 4.0
-"""An analysis of 3D-Var on the demonstration's 2048 cells, with 40 iterations."""
+    cost.threads = FIT_THREADS
+    return cost
 
 
 @dataclass(frozen=True)
 class Cycle(Inference):
-    """The cost of a segment of the cycle, by the assimilator of its experiment."""
+    """The cost of a segment of the cycle, with 3D-Var where the networks start from it."""
 
     def __call__(self, config: Config, wildcards: Wildcards) -> Cost:
         """Return the cost of a job."""
         cost = super().__call__(config, wildcards)
-        experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
-        if experiment.assimilator == "networks":
+        variational = config.resolve(wildcards["experiment"]).training.variational
+        if variational is None:
             return cost
-        settings = experiment.variational
-        each = VARIATIONAL_SECONDS * settings.iterations / 40 * cells / 2048
-        mb = 2 * settings.fit.megabytes(config.grid.nlat, config.grid.nlon) + states_mb(20, cells)
-        seconds = cost.seconds + self.work(config, wildcards) * each
-        return replace(cost, seconds=seconds, mb=cost.mb + mb)
-
-
-def variational_cost(config: Config, wildcards: Wildcards) -> Cost:
-    """Return the cost of fitting the errors that 3D-Var weighs by: forecasts, then algebra.
-
-    The misfits of the windows, and the Jacobians of one, are in memory.
-    """
-    experiment, cells = config.resolve(wildcards["experiment"]), work.cells(config)
-    fit = experiment.variational.fit
-    size, vectors = fit.size(config.grid.nlat), fit.rank + 40
-    steps = 1.5 * fit.samples * fit.lead_hours // 6
-    forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6, threads=FIT_THREADS)
-    cost = forecasts(config, wildcards)
-    flop = 8 * size**2 * (fit.samples + 3 * vectors)
-    seconds = (fit.waves + 1) * flop / PROCESSOR_FLOPS
-    windows = fit_window_count(cells)
-    reading = (4.5 * fit.samples + 3 * windows) * STATE_READ_SECONDS * cells / FULL_CELLS
-    reading += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
-    amplitudes = 8 * (fit.waves + 1) * size * fit.samples / 1e6
-    mb = cost.mb + states_mb(30 + FIT_STATES * windows, cells) + amplitudes
-    mb += 2 * fit.megabytes(config.grid.nlat, config.grid.nlon)
-    return replace(cost, seconds=cost.seconds + seconds + reading, mb=mb + 3 * 8 * size**2 / 1e6)
-
-
-filter_cost.threads = variational_cost.threads = FIT_THREADS
+        shape = config.grid.nlat, config.grid.nlon
+        seconds = self.work(config, wildcards) * variational.seconds(*shape)
+        mb = 2 * variational.fit.megabytes(*shape) + variational.megabytes(*shape)
+        return replace(cost, seconds=cost.seconds + seconds, mb=cost.mb + mb)
 
 
 def spinup_cost(config: Config, wildcards: Wildcards) -> Cost:
@@ -516,8 +502,8 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         copies=2,
         threads=2,
     ),
-    "training_background_filter": filter_cost,
-    "training_variational": variational_cost,
+    "training_background_filter": fit_cost(lambda training: training.background_filter),
+    "training_background_errors": fit_cost(lambda training: training.variational.fit),
     "cycling_analyses": Cycle(work.analyses, 15.7, steps=2, analyses=1, states=15),
     "cycling_response": Inference(work.once, 600, steps=60, analyses=30, states=17),
     "cycling_forecasts": Inference(work.leads_made, 1.6, batch_states=6.4),

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from fuxiflow.config.base import Fraction, Period, Positive, Section
-from fuxiflow.config.linear_fits import FilterFit
+from fuxiflow.config.linear_fits import FilterFit, SpectralFit
+from fuxiflow.config.variational import Variational
 
 SAMPLES_A_DAY = 4  # analyses are 6 h apart
 
@@ -305,6 +306,9 @@ class Training(Section):
     """A bank of backgrounds for stage 2; by default none, and every sample makes its own."""
     background_filter: FilterFit | None = None
     """The filter that backgrounds pass before each analysis; by default none."""
+    variational: Variational | None = None
+    """3D-Var, whose increment the assimilator starts from; by default it is the mean of what the
+    sources' cells ask for one by one."""
     assimilator: AssimilatorStage
     """Stage 2: the assimilator learns from the forecaster's backgrounds."""
     joint: JointStage
@@ -338,6 +342,15 @@ class Training(Section):
         """The stages before the cycle by name, in order."""
         names = ("forecaster", "assimilator", "joint", "autoregressive")
         return {name: stage for name in names if (stage := getattr(self, name)) is not None}
+
+    @property
+    def linear_fits(self) -> list[SpectralFit]:
+        """What is fitted by zonal wavenumber before stage 2: the filter, and background errors."""
+        return [
+            fit
+            for fit in (self.background_filter, self.variational and self.variational.fit)
+            if fit is not None
+        ]
 
     def layout(self, stage: str) -> Layout:
         """Return the devices that a stage uses: as many as its batch can be shared by evenly.

@@ -260,12 +260,10 @@ def trained(stage: str) -> Callable[[Config, Wildcards], Volume]:
         training = experiment.training
         restart = 3 + bool(getattr(training, stage).ema)
         kept = getattr(training, stage).keep_checkpoints
-        settings = training.background_filter
-        # a filter that is fitted before the stage travels in each of its files
-        filter_mb = settings.megabytes(config.grid.nlat, config.grid.nlon) if settings else 0.0
-        if stage == "forecaster":
-            filter_mb = 0.0
-        mb = (1 + kept * restart) * weights + (1 + kept) * filter_mb
+        # what is fitted before the stage travels in each of its files
+        fits = training.linear_fits if stage != "forecaster" else []
+        fitted = sum(fit.megabytes(config.grid.nlat, config.grid.nlon) for fit in fits)
+        mb = (1 + kept * restart) * weights + (1 + kept) * fitted
         return Volume(mb + 2, 4 + kept)
 
     return volume
@@ -277,10 +275,10 @@ def background_filter(config: Config, wildcards: Wildcards) -> Volume:
     return Volume(settings.megabytes(config.grid.nlat, config.grid.nlon) + 2, 2)
 
 
-def variational(config: Config, wildcards: Wildcards) -> Volume:
-    """Return the volume of the errors that 3D-Var weighs by; those of observations are small."""
-    fit = config.resolve(wildcards["experiment"]).variational.fit
-    return Volume(fit.megabytes(config.grid.nlat, config.grid.nlon) + 5, 2)
+def background_errors(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of the background errors of 3D-Var."""
+    fit = config.resolve(wildcards["experiment"]).training.variational.fit
+    return Volume(fit.megabytes(config.grid.nlat, config.grid.nlon) + 2, 2)
 
 
 def cases(config: Config, wildcards: Wildcards, systems: int = 1) -> Volume:
@@ -375,8 +373,8 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "simulation_grid": ("observations", lambda c, w: values(c, w, "simulated grid")),
     "training_forecaster": ("models", trained("forecaster")),
     "training_background_filter": ("models", background_filter),
+    "training_background_errors": ("models", background_errors),
     "training_assimilator": ("models", trained("assimilator")),
-    "training_variational": ("models", variational),
     "training_joint": ("models", trained("joint")),
     "training_replay": ("models", trained("replay")),
     "training_autoregressive": ("models", trained("autoregressive")),

@@ -264,7 +264,7 @@ class AnalysisModel(Protocol):
     """Anything that makes an analysis of a first guess and observations.
 
     There are :class:`~fuxiflow.models.networks.Networks`, which are trained to, and
-    :class:`~fuxiflow.models.variational.VariationalAssimilator`.
+    :class:`VariationalAssimilator`.
     """
 
     def analyse(
@@ -293,6 +293,57 @@ class AnalysisModel(Protocol):
             ``(batch, channel, lat, lon)``.
         """
         ...
+
+
+class VariationalAssimilator:
+    """3D-Var alone, without what the trained assimilator adds to its increment."""
+
+    def __init__(self, networks: Networks):
+        """Use the 3D-Var of networks.
+
+        Raises
+        ------
+        ValueError
+            When they have none.
+        """
+        if networks.variational is None:
+            raise ValueError(
+                "these networks were trained without 3D-Var; set training.variational, train again"
+            )
+        self.networks = networks
+
+    @torch.no_grad()
+    def analyse(
+        self,
+        guess: Tensor,
+        climatology: Tensor,
+        observations: Mapping[str, FootprintBatch],
+        times: np.ndarray,
+    ) -> Tensor:
+        """Analyse, as :meth:`fuxiflow.models.networks.Networks.analyse` does.
+
+        Parameters
+        ----------
+        guess : Tensor
+            First guess ``(batch, 3, channel, lat, lon)``.
+        climatology : Tensor
+            ``(batch, channel, lat, lon)``; it is not used.
+        observations : Mapping[str, FootprintBatch]
+            Footprints by source; sources may be missing.
+        times : np.ndarray
+            Times of the analyses; they are not used.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, channel, lat, lon)``.
+
+        Raises
+        ------
+        KeyError
+            For a source whose errors were not fitted.
+        """
+        return guess[:, 1].float() + self.networks.variational_increment(guess, observations)
 
 
 @torch.inference_mode()

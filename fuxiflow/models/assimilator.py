@@ -136,8 +136,9 @@ class SourceBranch(nn.Module):
 class Assimilator(nn.Module):
     """Background and observations → analysis, standardised.
 
-    The increment is the mean of those that the sources' cells ask for one by one, plus one that the
-    U-Net makes of all of them. Sources are encoded one after the other; with ``recompute`` training
+    The increment is a first one, plus one that the U-Net makes of everything. The first is the mean
+    of those that the sources' cells ask for one by one; or it is given, as that of 3D-Var is, and
+    the U-Net sees it. Sources are encoded one after the other; with ``recompute`` training
     keeps none of their activations, so that its memory does not grow with their number either.
     """
 
@@ -154,6 +155,7 @@ class Assimilator(nn.Module):
         scales: int,
         blocks: int,
         source_width: int | None = None,
+        first_increment: bool = False,
     ):
         """Build the layers.
 
@@ -179,6 +181,8 @@ class Assimilator(nn.Module):
             Residual blocks at each scale.
         source_width : int, optional
             Channels of the sources' encoders at full resolution; by default ``width``.
+        first_increment : bool
+            Whether the first increment is given.
         """
         super().__init__()
         if any(side % 2 ** (scales - 1) for side in shape):
@@ -187,7 +191,8 @@ class Assimilator(nn.Module):
         self.recompute = False
         self.register_buffer("statics", statics)
         self.register_buffer("tendency", tendency)
-        self.background = Conv(channels + len(statics) + 4, width)
+        states = 2 if first_increment else 1
+        self.background = Conv(states * channels + len(statics) + 4, width)
         self.encoder = Encoder(widths, blocks)
         everything = torch.arange(channels)
         self.branches = nn.ModuleDict(
@@ -218,6 +223,7 @@ class Assimilator(nn.Module):
         observations: Mapping[str, FootprintBatch],
         day_of_year: Tensor,
         hour: Tensor,
+        first_increment: Tensor | None = None,
     ) -> Tensor:
         """Analyse a batch.
 
@@ -236,6 +242,8 @@ class Assimilator(nn.Module):
             Footprints by source; sources may be missing.
         day_of_year, hour : Tensor
             Times of the analyses, ``(batch,)`` each.
+        first_increment : Tensor, optional
+            The first increment where it is given, ``(batch, channel, lat, lon)``.
 
         Returns
         -------
@@ -256,9 +264,13 @@ class Assimilator(nn.Module):
         time = time_features(day_of_year, hour)[:, :, None, None].expand(
             -1, -1, *background.shape[-2:]
         )
-        x = torch.cat([background, self.statics.expand(batch, -1, -1, -1), time], 1)
+        fields = [background, self.statics.expand(batch, -1, -1, -1), time]
+        if first_increment is not None:
+            first_increment = first_increment / self.tendency
+            fields.append(first_increment)
+        x = torch.cat(fields, 1)
         own = self._run(self.encoder, self.background(x))
-        del x
+        del x, fields
         seen = [torch.zeros_like(level) for level in own]
         anomaly = states_together((background - climatology) / self.tendency)
         laid_out = states_together(guess)
@@ -276,8 +288,9 @@ class Assimilator(nn.Module):
         y = fused.pop()
         for up, join in zip(self.ups, self.joins, strict=True):
             y = join(torch.cat([self._run(up, y), fused.pop()], 1))
-        increment = increment / count.clamp_min(1) + self.head(y).float()
-        return background + increment * self.tendency
+        if first_increment is None:
+            first_increment = increment / count.clamp_min(1)
+        return background + (first_increment + self.head(y).float()) * self.tendency
 
     def _run(self, layer: nn.Module, *inputs):
         """Run a part of the network, see :func:`fuxiflow.models.layers.apply`."""

@@ -17,6 +17,7 @@ from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.models.forecaster import Forecaster
 from fuxiflow.models.pillars import FootprintBatch, states_together
+from fuxiflow.models.variational import VariationalAnalysis
 
 STEP = np.timedelta64(6, "h")
 THERMODYNAMIC = ("temperature", "relative_humidity")
@@ -50,7 +51,8 @@ class Design:
     """Everything that shapes the networks; plain values, so that it can be stored and printed.
 
     ``statics`` names the static fields; ``forecaster`` and ``assimilator`` are the sizes of the
-    configuration; ``background_filter`` is the size of the filter, None without one.
+    configuration; ``background_filter`` is the size of the filter, None without one, and
+    ``variational`` has the settings of 3D-Var, None where it makes no first increment.
     """
 
     channels: list[str]
@@ -60,6 +62,7 @@ class Design:
     assimilator: dict
     sources: dict[str, SourceDesign] = field(default_factory=dict)
     background_filter: dict | None = None
+    variational: dict | None = None
 
     def as_dict(self) -> dict:
         """Nested plain values."""
@@ -225,10 +228,18 @@ class Networks(nn.Module):
             scale[: self.analysed],
             seen_by_sounders(design.channels[: self.analysed]),
             shapes,
+            first_increment=design.variational is not None,
             **design.assimilator,
         )
         self.background_filter = design.background_filter and BackgroundFilter(
             self.analysed, design.grid, **design.background_filter
+        )
+        self.variational = design.variational and VariationalAnalysis(
+            self.analysed,
+            design.grid,
+            {name: source.channels for name, source in shapes.items()},
+            {name for name, source in shapes.items() if source.whole_state},
+            design.variational,
         )
 
     @property
@@ -317,10 +328,38 @@ class Networks(nn.Module):
         Tensor
             ``(batch, channel, lat, lon)``.
         """
+        increment = None
+        if self.variational is not None:
+            increment = self.variational_increment(guess.detach(), observations)
         with self._precision():
             return self.assimilator(
-                guess, climatology, observations, *calendar(times, guess.device)
+                guess, climatology, observations, *calendar(times, guess.device), increment
             )
+
+    def variational_increment(
+        self, guess: Tensor, observations: Mapping[str, FootprintBatch]
+    ) -> Tensor:
+        """Compute the increment of 3D-Var; nothing is differentiated through it.
+
+        Parameters
+        ----------
+        guess : Tensor
+            ``(batch, 3, channel, lat, lon)``.
+        observations : Mapping[str, FootprintBatch]
+            Footprints by source; sources may be missing.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, channel, lat, lon)``.
+
+        Raises
+        ------
+        KeyError
+            For a source that the networks do not know.
+        """
+        encoders = {name: branch.pillars for name, branch in self.assimilator.branches.items()}
+        return self.variational.increment(guess, observations, encoders)
 
     def _precision(self) -> AbstractContextManager:
         """The autocast that the networks run in."""

@@ -84,20 +84,28 @@ class SpectralBasis(nn.Module):
 
         It undoes :meth:`amplitudes`, but for what modes, rows and waves do not hold.
         """
-        by_row = self.channels_by_row(amplitudes)
-        waves = torch.einsum("lr,mrcn->nclm", self.spread.to(by_row.dtype), by_row)
+        return torch.einsum("ck,nkyx->ncyx", self.vertical, self.mode_fields(amplitudes))
+
+    def mode_fields(self, amplitudes: Tensor) -> Tensor:
+        """Return the vertical modes ``(batch, mode, lat, lon)`` of amplitudes."""
+        by_row = amplitudes.reshape(self.waves + 1, self.rows, self.vertical_modes, -1)
+        waves = torch.einsum("lr,mrkn->nklm", self.spread.to(by_row.dtype), by_row)
         return torch.fft.irfft(waves, n=self.nlon, dim=-1, norm="forward")
 
-    def adjoint(self, fields: Tensor) -> Tensor:
-        """Apply the adjoint of :meth:`fields` to ``(batch, channel, lat, lon)``.
+    def mode_adjoint(self, modes: Tensor) -> Tensor:
+        """Apply the adjoint of :meth:`mode_fields` to ``(batch, mode, lat, lon)``.
 
         The inner product of amplitudes is the real part of the sum of conj(a) b.
         """
-        waves = torch.fft.rfft(fields, dim=-1)[..., : self.waves + 1]
-        waves[..., ~self.is_real] *= 2
-        by_row = torch.einsum("lr,nclm->mrcn", self.spread.to(waves.dtype), waves)
-        modes = self.vertical.T.to(waves.dtype) @ by_row
-        return modes.reshape(self.waves + 1, -1, len(fields))
+        waves = torch.fft.rfft(modes, dim=-1)[..., : self.waves + 1]
+        waves = waves * self.parts
+        by_row = torch.einsum("lr,nklm->mrkn", self.spread.to(waves.dtype), waves)
+        return by_row.reshape(self.waves + 1, -1, len(modes))
+
+    @property
+    def parts(self) -> Tensor:
+        """Count the real numbers of an amplitude of each wavenumber, 1 or 2, ``(wave,)``."""
+        return 2 - self.is_real.float()
 
     @property
     def is_real(self) -> Tensor:

@@ -1,183 +1,30 @@
-"""3D-Var with first guess at appropriate time: an assimilator without anything trained.
+"""3D-Var with first guess at appropriate time: increments without anything trained.
 
 The increment x minimises J(x) = x^T B^-1 x / 2 + (d - H x)^T R^-1 (d - H x) / 2. Departures d and
-the linear operators H are those of the checkpoint's observation equivalents
+the linear operators H are those of the networks' observation equivalents
 (:class:`fuxiflow.models.pillars.PillarEncoder`) about the first guess at each observation's own
-time; x holds for the whole window. :mod:`fuxiflow.training.variational_fit` fits B and R.
+time and place; x is that of the cell it lies in, for the whole window.
+:mod:`fuxiflow.training.variational_fit` fits B and R.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
 
 from fuxiflow.config.variational import Variational
-from fuxiflow.models.layers import full_precision
-from fuxiflow.models.networks import Networks
-from fuxiflow.models.pillars import (
-    FootprintBatch,
-    PillarEncoder,
-    neighbours_at_footprints,
-    predictor_jacobian,
-    states_by_cell,
+from fuxiflow.models.error_covariances import (
+    BackgroundErrors,
+    SourceErrors,
+    complex_product,
 )
-from fuxiflow.models.spectral_basis import SpectralBasis
-from fuxiflow.storage import checksums, provenance
-from fuxiflow.storage.tensor_files import save_tensors
+from fuxiflow.models.layers import full_precision
+from fuxiflow.models.pillars import FootprintBatch, PillarEncoder, predictor_jacobian
 
 SURFACES = ("sea", "land")
 LAND_FRACTION = 0.5
 """A footprint whose cell has more land counts as over land."""
-
-
-class BackgroundErrors(SpectralBasis):
-    """B, the covariance of background errors, by a square root for each zonal wavenumber.
-
-    ``root (wave, row * mode, rank, 2)`` has real and imaginary parts last. A control variable
-    ``(wave, rank, batch)`` of independent parts of variance 1 becomes a state with covariance B.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        shape: tuple[int, int],
-        *,
-        waves: int,
-        vertical_modes: int,
-        rows: int,
-        rank: int,
-    ):
-        """Make the buffers; before they are fitted B is zero.
-
-        Parameters
-        ----------
-        channels : int
-            Analysed channels.
-        shape : tuple of int
-            The grid ``(lat, lon)``.
-        waves : int
-            The largest zonal wavenumber of errors, at most half of the longitudes.
-        vertical_modes : int
-            Vertical modes, at most ``channels``.
-        rows : int
-            Rows of latitude, at most those of the grid.
-        rank : int
-            Directions of each wavenumber, at most ``rows * vertical_modes``.
-        """
-        super().__init__(channels, shape, waves=waves, vertical_modes=vertical_modes, rows=rows)
-        size = self.rows * self.vertical_modes
-        self.rank = min(rank, size)
-        self.size = {
-            "waves": self.waves,
-            "vertical_modes": self.vertical_modes,
-            "rows": self.rows,
-            "rank": self.rank,
-        }
-        self.register_buffer("root", torch.zeros(self.waves + 1, size, self.rank, 2))
-
-    def set_root(self, wave: int, root: Tensor) -> None:
-        """Take the root ``(row * mode, rank)`` of the covariance of a wavenumber's amplitudes."""
-        # amplitudes that are complex have a real and an imaginary part, which share the variance
-        share = 1.0 if self.is_real[wave] else 0.5
-        self.root[wave] = torch.view_as_real(root.resolve_conj() * share**0.5)
-
-    def states(self, control: Tensor) -> Tensor:
-        """Return the states ``(batch, channel, lat, lon)`` of controls ``(wave, rank, batch)``."""
-        return self.scale * self.fields(torch.view_as_complex(self.root) @ control)
-
-    def controls(self, states: Tensor) -> Tensor:
-        """Apply the adjoint of :meth:`states`."""
-        return torch.view_as_complex(self.root).mH @ self.adjoint(self.scale * states)
-
-    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Draw states ``(batch, channel, lat, lon)`` with covariance B."""
-        size = (self.waves + 1, self.rank, batch, 2)
-        parts = torch.randn(size, generator=generator).to(self.root.device)
-        parts[self.is_real, ..., 1] = 0.0
-        return self.states(torch.view_as_complex(parts))
-
-
-class SourceErrors(nn.Module):
-    """R of a source over sea and over land, in standardised units, first sea then land.
-
-    ``bias (surface, channel)`` is the mean misfit, ``covariance (surface, channel, channel)`` that
-    of the rest, ``background (surface, channel)`` the variance of the equivalents of background
-    errors, and ``used (surface, channel)`` says which channels are assimilated.
-    """
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.register_buffer("bias", torch.zeros(2, channels))
-        self.register_buffer("covariance", torch.eye(channels).repeat(2, 1, 1))
-        self.register_buffer("background", torch.zeros(2, channels))
-        self.register_buffer("used", torch.ones(2, channels, dtype=torch.bool))
-
-    def whiten(self, present: Tensor, surface: Tensor, *values: Tensor) -> list[Tensor]:
-        """Multiply by R^-1/2, the inverse of the Cholesky factor of what is present.
-
-        Parameters
-        ----------
-        present : Tensor
-            The channels that each observation has, ``(n, channel)``.
-        surface : Tensor
-            0 over sea, 1 over land, ``(n,)``.
-        *values : Tensor
-            ``(n, channel, any)`` each.
-
-        Returns
-        -------
-        list of Tensor
-            Likewise, 0 where a channel is missing.
-        """
-        whitened = [torch.zeros_like(value) for value in values]
-        patterns, pattern_of = torch.unique(
-            torch.cat([present, surface[:, None].bool()], 1), dim=0, return_inverse=True
-        )
-        for i, pattern in enumerate(patterns):
-            channel = pattern[:-1].nonzero()[:, 0]
-            if not len(channel):
-                continue
-            rows = (pattern_of == i).nonzero()[:, 0]
-            where = (rows[:, None], channel[None])
-            covariance = self.covariance[int(pattern[-1])][channel][:, channel]
-            factor = torch.linalg.cholesky(covariance)
-            for value, white in zip(values, whitened, strict=True):
-                white[where] = torch.linalg.solve_triangular(factor, value[where], upper=False)
-        return whitened
-
-
-@dataclass
-class LinearObservations:
-    """Whitened departures and linear operators of the observations of one source.
-
-    ``departures (n, channel)``; ``jacobian (n, channel, column)``; the cells around each, of all
-    windows one after the other, and their weights, ``(n, neighbour)``; the channels ``seen
-    (column,)``.
-    """
-
-    departures: Tensor
-    jacobian: Tensor
-    cells: Tensor
-    weights: Tensor
-    seen: Tensor
-
-    def equivalents(self, states: Tensor) -> Tensor:
-        """H x, ``(n, channel)``, of increments ``(batch, channel, lat, lon)``."""
-        by_cell = states_by_cell(states).flatten(0, 1).index_select(1, self.seen)
-        column = embedding_bag(self.cells, by_cell, mode="sum", per_sample_weights=self.weights)
-        return (self.jacobian @ column[..., None])[..., 0]
-
-    def add_adjoint(self, values: Tensor, total: Tensor) -> None:
-        """Add H^T of ``values (n, channel)`` to ``total (batch * cell, channel)``."""
-        column = (values[:, None] @ self.jacobian)[:, 0]
-        spread = (self.weights[..., None] * column[:, None]).flatten(0, 1)
-        by_cell = spread.new_zeros(len(total), len(self.seen))
-        by_cell.index_add_(0, self.cells.flatten(), spread)
-        total[:, self.seen] += by_cell
 
 
 def surface_of(encoder: PillarEncoder, footprints: FootprintBatch) -> Tensor:
@@ -205,10 +52,8 @@ def misfits(encoder: PillarEncoder, footprints: FootprintBatch, guess: Tensor) -
     return footprints.values - encoder.predictors(footprints, guess) @ encoder.equivalent.T
 
 
-def linearise(
-    encoder: PillarEncoder, footprints: FootprintBatch, guess: Tensor
-) -> LinearObservations:
-    """Linearise a source's equivalents about a first guess at the observations' own time.
+def jacobian(encoder: PillarEncoder, footprints: FootprintBatch, guess: Tensor) -> Tensor:
+    """Differentiate a source's equivalents by the column at each footprint.
 
     Parameters
     ----------
@@ -221,85 +66,116 @@ def linearise(
 
     Returns
     -------
-    LinearObservations
-        In standardised units, departures NaN where a channel is missing.
+    Tensor
+        ``(n, channel, column)``, by the channels that the encoder has ``seen``.
     """
-    jacobian = predictor_jacobian(
+    return predictor_jacobian(
         encoder.equivalent,
         encoder.columns(footprints, guess),
         footprints.zenith,
         encoder.surface[footprints.cell],
         encoder.modes,
     )
-    cells, weights = neighbours_at_footprints(footprints, 1, encoder.shape, encoder.first_hour)
-    departures = misfits(encoder, footprints, guess)
-    return LinearObservations(departures, jacobian, cells, weights, encoder.seen)
 
 
-class VariationalAssimilator(nn.Module):
-    """Background and observations → analysis, standardised, by conjugate gradients.
+@dataclass
+class Information:
+    """What observations say of vertical modes: the quadratic part of J in them, by cell.
 
-    The control variable v has x = B^1/2 v, so that J(v) = |v|^2 / 2 + |R^-1/2 (d - H x)|^2 / 2.
+    For the modes z of a cell it is z^T ``matrix`` z / 2 - ``vector``^T z, with H^T R^-1 H as matrix
+    ``(batch * cell, mode, mode)`` and H^T R^-1 d as vector ``(batch * cell, mode)``.
+    """
+
+    matrix: Tensor
+    vector: Tensor
+
+    @classmethod
+    def none(cls, cells: int, modes: int, device: torch.device) -> "Information":
+        """Begin without any observation."""
+        return cls(
+            torch.zeros(cells, modes, modes, device=device),
+            torch.zeros(cells, modes, device=device),
+        )
+
+    def add(self, places: Tensor, departures: Tensor, operators: Tensor) -> None:
+        """Add observations.
+
+        Parameters
+        ----------
+        places : Tensor
+            Their cells, ``(n,)``.
+        departures : Tensor
+            Whitened, ``(n, channel)``.
+        operators : Tensor
+            Likewise, ``(n, channel, mode)``.
+        """
+        self.vector.index_add_(0, places, (operators.mT @ departures[..., None])[..., 0])
+        self.matrix.index_add_(0, places, operators.mT @ operators)
+
+
+class VariationalAnalysis(nn.Module):
+    """First guess and observations → increment, standardised, by conjugate gradients.
+
+    The control variable v has x = B^1/2 v, so that J(v) = |v|^2 / 2 + the observations' part. B and
+    R are buffers that a fit fills in, as is the inverse of what J's Hessian is with the
+    observations of many windows in mean over each row of latitude, the preconditioner.
     """
 
     def __init__(
         self,
-        networks: Networks,
-        background: BackgroundErrors,
-        observation_errors: Mapping[str, SourceErrors],
-        settings: Variational,
+        channels: int,
+        shape: tuple[int, int],
+        sources: Mapping[str, int],
+        sparse: set[str],
+        settings: dict,
     ):
-        """Keep what is needed.
+        """Make the buffers; before they are fitted B is zero, and so are all increments.
 
         Parameters
         ----------
-        networks : Networks
-            Give the observation equivalents.
-        background : BackgroundErrors
-            B of forecasts' errors; it is taken times ``error_factor`` squared.
-        observation_errors : Mapping[str, SourceErrors]
-            R by source.
-        settings : Variational
-            Factors of B and R, the check, and when the minimisation ends.
+        channels : int
+            Analysed channels.
+        shape : tuple of int
+            The grid ``(lat, lon)``.
+        sources : Mapping[str, int]
+            Number of channels by source.
+        sparse : set of str
+            The sources of reports, soundings and occultations, not of radiances.
+        settings : dict
+            Of the configuration: :class:`fuxiflow.config.variational.Variational`.
         """
         super().__init__()
-        self.background = background
-        self.observation_errors = nn.ModuleDict(observation_errors)
-        self.settings = settings
-        # not as a part: the networks' weights belong to their checkpoint
-        self._sparse = {
-            name for name, source in networks.design.sources.items() if source.whole_state
-        }
-        self._encoders = {
-            name: branch.pillars for name, branch in networks.assimilator.branches.items()
-        }
-        self.to(networks.device)
+        self.settings, self.sparse = Variational(**settings), sparse
+        self.background = BackgroundErrors(channels, shape, **self.settings.fit.shape)
+        self.observation_errors = nn.ModuleDict(
+            {name: SourceErrors(count) for name, count in sources.items()}
+        )
+        identity = torch.eye(self.background.rank).repeat(self.background.waves + 1, 1, 1)
+        self.register_buffer("real_preconditioner", identity)
+        self.register_buffer("imaginary_preconditioner", torch.zeros_like(identity))
 
     @torch.no_grad()
-    def analyse(
+    def increment(
         self,
         guess: Tensor,
-        climatology: Tensor,
         observations: Mapping[str, FootprintBatch],
-        times: np.ndarray,
+        encoders: Mapping[str, PillarEncoder],
     ) -> Tensor:
-        """Analyse, as :meth:`fuxiflow.models.networks.Networks.analyse` does.
+        """Minimise J, for each sample of a batch by itself.
 
         Parameters
         ----------
         guess : Tensor
             First guess ``(batch, 3, channel, lat, lon)``.
-        climatology : Tensor
-            ``(batch, channel, lat, lon)``; it is not used.
         observations : Mapping[str, FootprintBatch]
             Footprints by source; sources may be missing.
-        times : np.ndarray
-            Times of the analyses; they are not used.
+        encoders : Mapping[str, PillarEncoder]
+            Have the equivalents, by source.
 
         Returns
         -------
         Tensor
-            ``(batch, channel, lat, lon)``.
+            The increment of the background, ``(batch, channel, lat, lon)``.
 
         Raises
         ------
@@ -311,19 +187,64 @@ class VariationalAssimilator(nn.Module):
             raise KeyError(
                 f"no errors of sources {sorted(unknown)}; known: {sorted(self.observation_errors)}"
             )
+        observed = {name: one for name, one in observations.items() if len(one)}
+        if not observed:
+            return torch.zeros_like(guess[:, 1], dtype=torch.float32)
         with full_precision(guess.device):
-            terms = [
-                self.observed(name, footprints, guess)
-                for name, footprints in observations.items()
-                if len(footprints)
-            ]
-            background = guess[:, 1].float()
-            return background + self.increment(terms, background.shape)
+            information = self.information(guess, observed, encoders)
+            return self.minimise(information, len(guess))
 
-    def observed(
-        self, source: str, footprints: FootprintBatch, guess: Tensor
-    ) -> LinearObservations:
-        """Linearise a source's observations, leave out gross departures, and whiten the rest.
+    def information(
+        self,
+        guess: Tensor,
+        observations: Mapping[str, FootprintBatch],
+        encoders: Mapping[str, PillarEncoder],
+    ) -> Information:
+        """Linearise observations, leave out gross departures, and put the rest together by cell.
+
+        Parameters
+        ----------
+        guess : Tensor
+            First guess ``(batch, 3, channel, lat, lon)``.
+        observations : Mapping[str, FootprintBatch]
+            Footprints by source.
+        encoders : Mapping[str, PillarEncoder]
+            Have the equivalents, by source.
+
+        Returns
+        -------
+        Information
+            Of all cells of all samples.
+        """
+        layer = self.background
+        cells = guess.shape[-2] * guess.shape[-1]
+        total = Information.none(len(guess) * cells, layer.vertical_modes, guess.device)
+        scale = layer.scale.flatten(1).T
+        for name, footprints in observations.items():
+            encoder, errors = encoders[name], self.observation_errors[name]
+            departures, present = self.checked(name, footprints, guess, encoder)
+            # by the scaled vertical modes at the footprint's cell
+            by_channel = jacobian(encoder, footprints, guess)
+            by_channel = by_channel * scale[footprints.cell][:, None, encoder.seen]
+            operators = by_channel @ layer.vertical[encoder.seen]
+            spread = self.inflation(name) ** 0.5
+            departures, operators = errors.whiten(
+                present,
+                surface_of(encoder, footprints),
+                departures[..., None] / spread,
+                operators / spread,
+            )
+            total.add(footprints.places(cells), departures[..., 0], operators)
+        return total
+
+    def inflation(self, source: str) -> float:
+        """Return the factor of a source's error variance."""
+        return self.settings.inflation_of(source, sparse=source in self.sparse)
+
+    def checked(
+        self, source: str, footprints: FootprintBatch, guess: Tensor, encoder: PillarEncoder
+    ) -> tuple[Tensor, Tensor]:
+        """Compute departures, and say which are used.
 
         Parameters
         ----------
@@ -333,72 +254,82 @@ class VariationalAssimilator(nn.Module):
             Its observations.
         guess : Tensor
             First guess ``(batch, 3, channel, lat, lon)``.
+        encoder : PillarEncoder
+            Has the source's equivalents.
 
         Returns
         -------
-        LinearObservations
-            In units of the errors; all zero where a channel is missing or left out.
+        tuple of Tensor
+            Departures without the mean misfit, and whether they are there, used, and no larger than
+            ``limit`` expected standard deviations; ``(n, channel)`` each.
         """
-        encoder, errors = self._encoders[source], self.observation_errors[source]
-        term = linearise(encoder, footprints, guess)
-        surface = surface_of(encoder, footprints)
-        inflation = self.settings.inflation_of(source, sparse=source in self._sparse)
-        departures = term.departures - errors.bias[surface]
-        variance = inflation * errors.covariance.diagonal(dim1=1, dim2=2)
+        errors, surface = self.observation_errors[source], surface_of(encoder, footprints)
+        departures = misfits(encoder, footprints, guess) - errors.bias[surface]
+        variance = self.inflation(source) * errors.covariance.diagonal(dim1=1, dim2=2)
         variance = variance + self.settings.error_factor**2 * errors.background
         limit = self.settings.limit * variance.sqrt()[surface]
         # a comparison with NaN is False
-        present = (departures.abs() <= limit) & errors.used[surface]
-        departures, jacobian = errors.whiten(
-            present, surface, departures[..., None] / inflation**0.5, term.jacobian / inflation**0.5
-        )
-        return LinearObservations(departures[..., 0], jacobian, term.cells, term.weights, term.seen)
+        return departures, (departures.abs() <= limit) & errors.used[surface]
 
-    def increment(self, terms: list[LinearObservations], shape: torch.Size) -> Tensor:
-        """Minimise J by conjugate gradients, each sample of the batch by itself.
+    def minimise(self, information: Information, batch: int) -> Tensor:
+        """Return the increments ``(batch, channel, lat, lon)`` that minimise J."""
+        layer, factor = self.background, self.settings.error_factor
+        nlat, nlon = layer.scale.shape[1:]
 
-        Parameters
-        ----------
-        terms : list of LinearObservations
-            Whitened observations by source.
-        shape : torch.Size
-            That of the increment, ``(batch, channel, lat, lon)``.
+        def precondition(residual: Tensor) -> Tensor:
+            return complex_product(
+                self.real_preconditioner, self.imaginary_preconditioner, residual
+            )
 
-        Returns
-        -------
-        Tensor
-            The increment, ``(batch, channel, lat, lon)``.
-        """
-        factor = self.settings.error_factor
-        batch, channels, nlat, nlon = shape
-
-        def states(control: Tensor) -> Tensor:
-            return factor * self.background.states(control)
-
-        def gradient(values: list[Tensor]) -> Tensor:
-            total = self.background.scale.new_zeros(batch * nlat * nlon, channels)
-            for term, value in zip(terms, values, strict=True):
-                term.add_adjoint(value, total)
-            fields = total.view(batch, nlat, nlon, channels).permute(0, 3, 1, 2)
-            return factor * self.background.controls(fields)
+        def gradient(by_cell: Tensor) -> Tensor:
+            modes = by_cell.view(batch, nlat, nlon, -1).permute(0, 3, 1, 2)
+            return factor * layer.mode_controls(modes)
 
         def hessian(control: Tensor) -> Tensor:
-            increments = states(control)
-            return control + gradient([term.equivalents(increments) for term in terms])
+            modes = factor * layer.mode_states(control)
+            by_cell = modes.permute(0, 2, 3, 1).flatten(0, 2)[..., None]
+            return control + gradient((information.matrix @ by_cell)[..., 0])
 
-        residual = gradient([term.departures for term in terms])
         control = conjugate_gradients(
-            hessian, residual, self.settings.iterations, self.settings.tolerance
+            hessian,
+            gradient(information.vector),
+            precondition,
+            self.settings.iterations,
+            self.settings.tolerance,
         )
-        return states(control)
+        return factor * layer.states(control)
+
+    def set_preconditioner(self, matrix: Tensor) -> None:
+        """Take the mean information of rows of latitude, ``(lat, mode, mode)``.
+
+        With it everywhere in its row the Hessian has a block for each zonal wavenumber, whose
+        inverse is kept.
+        """
+        layer = self.background
+        for wave in range(layer.waves + 1):
+            root = layer.root(wave).view(layer.rows, layer.vertical_modes, -1)
+            by_latitude = torch.einsum("lr,rmk->lmk", layer.spread.to(root.dtype), root)
+            seen = matrix.to(root.dtype) @ by_latitude
+            block = by_latitude.flatten(0, 1).mH @ seen.flatten(0, 1)
+            block *= self.settings.error_factor**2 * layer.nlon * layer.parts[wave]
+            block.diagonal().add_(1.0)
+            inverse = torch.linalg.inv(block)
+            # symmetric to the last bit, as conjugate gradients need it
+            inverse = (inverse + inverse.mH) / 2
+            self.real_preconditioner[wave] = inverse.real
+            self.imaginary_preconditioner[wave] = inverse.imag
 
 
 def conjugate_gradients(
-    hessian: Callable[[Tensor], Tensor], target: Tensor, iterations: int, tolerance: float
+    hessian: Callable[[Tensor], Tensor],
+    target: Tensor,
+    precondition: Callable[[Tensor], Tensor],
+    iterations: int,
+    tolerance: float,
 ) -> Tensor:
     """Solve A x = b for several b at once, A symmetric and positive definite.
 
-    Hestenes and Stiefel (1952), doi:10.6028/jres.049.044.
+    Hestenes and Stiefel (1952), doi:10.6028/jres.049.044, with a preconditioner.
 
     Parameters
     ----------
@@ -406,10 +337,12 @@ def conjugate_gradients(
         Applies A.
     target : Tensor
         b, complex ``(wave, rank, batch)``; the inner product is real.
+    precondition : Callable
+        Applies a matrix near the inverse of A, symmetric and positive definite too.
     iterations : int
         Most iterations.
     tolerance : float
-        They end when each residual is below this share of its b.
+        They end when each residual is below this share of its b, in the preconditioner's norm.
 
     Returns
     -------
@@ -420,8 +353,9 @@ def conjugate_gradients(
     def product(a: Tensor, b: Tensor) -> Tensor:
         return (a.conj() * b).real.sum((0, 1))
 
-    solution, residual, direction = torch.zeros_like(target), target, target
-    square = first = product(residual, residual)
+    solution, residual = torch.zeros_like(target), target
+    direction = corrected = precondition(residual)
+    square = first = product(residual, corrected)
     smallest = torch.finfo(square.dtype).tiny
     for _ in range(iterations):
         if (square <= tolerance**2 * first).all():
@@ -430,65 +364,8 @@ def conjugate_gradients(
         step = square / product(direction, image).clamp_min(smallest)
         solution = solution + step * direction
         residual = residual - step * image
-        following = product(residual, residual)
-        direction = residual + following / square.clamp_min(smallest) * direction
+        corrected = precondition(residual)
+        following = product(residual, corrected)
+        direction = corrected + following / square.clamp_min(smallest) * direction
         square = following
     return solution
-
-
-def save_variational(
-    path: Path, background: BackgroundErrors, errors: Mapping[str, SourceErrors]
-) -> None:
-    """Write B and R into a tensor file with a checksum.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    background : BackgroundErrors
-        B.
-    errors : Mapping[str, SourceErrors]
-        R by source.
-    """
-    channels, *shape = background.scale.shape
-    save_tensors(
-        {
-            "channels": channels,
-            "shape": shape,
-            "size": background.size,
-            "background": background.state_dict(),
-            "observations": {name: source.state_dict() for name, source in errors.items()},
-            "provenance": provenance.as_json(),
-        },
-        path,
-    )
-
-
-def load_variational(
-    path: Path, networks: Networks, settings: Variational
-) -> VariationalAssimilator:
-    """Read the file that :func:`save_variational` wrote; DamagedError where it is another.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    networks : Networks
-        Give the observation equivalents and the device.
-    settings : Variational
-        How B and R are used.
-
-    Returns
-    -------
-    VariationalAssimilator
-        On the networks' device.
-    """
-    checksums.check_sealed(path)
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    background = BackgroundErrors(content["channels"], tuple(content["shape"]), **content["size"])
-    background.load_state_dict(content["background"])
-    errors = {}
-    for name, weights in content["observations"].items():
-        errors[name] = SourceErrors(weights["bias"].shape[1])
-        errors[name].load_state_dict(weights)
-    return VariationalAssimilator(networks, background, errors, settings)

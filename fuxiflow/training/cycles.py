@@ -18,6 +18,7 @@ from fuxiflow.config.training import AssimilatorStage
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.background_filter import BackgroundFilter
+from fuxiflow.models.error_covariances import BackgroundErrors
 from fuxiflow.models.networks import STEP, Networks, SourceDesign
 from fuxiflow.observations.statistics import GridStatistics
 from fuxiflow.training import plans, samples
@@ -28,6 +29,7 @@ from fuxiflow.training.plans import Unrolling
 from fuxiflow.training.radiance_loss import RadianceLoss
 from fuxiflow.training.stage_run import TrainingRun
 from fuxiflow.training.trainer import Trained, Trainer
+from fuxiflow.training.variational_fit import fit_observation_errors
 
 OBSERVED_STATES = ("analysis", "background")
 
@@ -58,6 +60,8 @@ def with_sources(
     designs: Mapping[str, SourceDesign],
     assimilator: dict,
     background_filter: BackgroundFilter | None = None,
+    background_errors: BackgroundErrors | None = None,
+    variational: dict | None = None,
 ) -> Networks:
     """Build networks with the same forecaster and a new assimilator.
 
@@ -71,6 +75,10 @@ def with_sources(
         Its size, as the configuration has it.
     background_filter : BackgroundFilter, optional
         The fitted filter of backgrounds.
+    background_errors : BackgroundErrors, optional
+        Those of 3D-Var, fitted; without them the assimilator has no first increment of it.
+    variational : dict, optional
+        The settings of 3D-Var, where there are ``background_errors``.
 
     Returns
     -------
@@ -82,10 +90,13 @@ def with_sources(
         sources=dict(designs),
         assimilator=assimilator,
         background_filter=background_filter and background_filter.size,
+        variational=variational,
     )
     extended = checkpoint.extend_networks(networks, design)
     if background_filter is not None:
         extended.background_filter.load_state_dict(background_filter.state_dict())
+    if background_errors is not None:
+        extended.variational.background.load_state_dict(background_errors.state_dict())
     return extended
 
 
@@ -358,6 +369,8 @@ def fit_cycles(
         fit_plan = plans.cycle_plan(run.stage, first_times, warm, Unrolling(), run.seed, banked)
         windows = samples.Batches(archive, fit_plan, designs, networks.standardise)
         initialise_encoders(networks, windows, objective.first_guess, stage.batch, run.log)
+        if networks.variational is not None:
+            fit_observation_errors(networks, archive, first_times, run.seed, run.log)
     losses = trainer.train(
         objective, lambda first, last: samples.load_batches(batches, first, last, run.workers)
     )

@@ -7,26 +7,27 @@ reanalysis is the state: noise, and errors of the equivalents and of representat
 """
 
 import logging
-from collections.abc import Mapping
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fuxiflow.config.linear_fits import VariationalFit
+from fuxiflow.config.training import fit_window_count
 from fuxiflow.grids import Grid
+from fuxiflow.models.error_covariances import BackgroundErrors, SourceErrors
 from fuxiflow.models.networks import STEP, Networks
-from fuxiflow.models.pillars import FootprintBatch, PillarEncoder, batch_footprints
-from fuxiflow.models.variational import (
-    SURFACES,
-    BackgroundErrors,
-    SourceErrors,
-    linearise,
-    surface_of,
+from fuxiflow.models.pillars import (
+    FootprintBatch,
+    PillarEncoder,
+    batch_footprints,
+    states_by_cell,
 )
-from fuxiflow.observations.sparse_grids import SparseGrids
+from fuxiflow.models.variational import SURFACES, jacobian, misfits, surface_of
 from fuxiflow.progress import progress
 from fuxiflow.states.store import StateSeries
+from fuxiflow.training.samples import Archive
 from fuxiflow.training.spectral_samples import (
     Samples,
     anomaly_covariance,
@@ -43,6 +44,8 @@ FEWEST_OBSERVATIONS = 500
 """A surface with fewer observations of a source has the errors of both together."""
 FEWEST_VALUES = 20
 """A channel with fewer values is not assimilated."""
+PRECONDITIONER_WINDOWS = 16
+"""Windows whose mean information the preconditioner is made of."""
 OUTLIER = 6.0
 """Misfits of more standard deviations are left out of the covariance."""
 SMALLEST_EIGENVALUE = 1e-3
@@ -148,7 +151,11 @@ class _Misfits:
         self.surface: list[Tensor] = []
 
     def add(
-        self, encoder: PillarEncoder, footprints: FootprintBatch, states: Tensor, error: Tensor
+        self,
+        encoder: PillarEncoder,
+        footprints: FootprintBatch,
+        states: Tensor,
+        error: Tensor,
     ) -> None:
         """Add a window.
 
@@ -163,9 +170,10 @@ class _Misfits:
         error : Tensor
             A state drawn from B, ``(1, channel, lat, lon)``.
         """
-        term = linearise(encoder, footprints, states)
-        self.values.append(term.departures)
-        self.background.append(term.equivalents(error))
+        by_cell = states_by_cell(error).flatten(0, 1).index_select(1, encoder.seen)
+        columns = by_cell[footprints.places(len(by_cell))][..., None]
+        self.values.append(misfits(encoder, footprints, states))
+        self.background.append((jacobian(encoder, footprints, states) @ columns)[..., 0])
         self.surface.append(surface_of(encoder, footprints))
 
     def errors(self, fitted_channels: Tensor) -> SourceErrors:
@@ -188,68 +196,70 @@ class _Misfits:
 
 @torch.no_grad()
 def fit_observation_errors(
-    networks: Networks,
-    background: BackgroundErrors,
-    states: StateSeries,
-    grids: Mapping[str, SparseGrids],
-    windows: int,
-    seed: int,
-    log: logging.Logger,
-) -> dict[str, SourceErrors]:
-    """Fit R of every source to its misfit to the reanalysis.
+    networks: Networks, archive: Archive, times: np.ndarray, seed: int, log: logging.Logger
+) -> None:
+    """Fit R of every source to its misfit to the reanalysis, and then the preconditioner.
 
     Parameters
     ----------
     networks : Networks
-        Have the observation equivalents.
-    background : BackgroundErrors
-        Has been fitted; states drawn from it tell the departures that are to be expected.
-    states : StateSeries
-        Reanalysis of the observation period.
-    grids : Mapping[str, SparseGrids]
-        Observations by source.
-    windows : int
-        Number of windows, drawn evenly.
+        Have the observation equivalents and a 3D-Var whose B is fitted, from which states are
+        drawn that tell the departures to be expected. Its R and preconditioner are filled in.
+    archive : Archive
+        Reanalysis and observations of the observation period.
+    times : np.ndarray
+        Times of analyses in order, ``(n,)``, of which some are drawn evenly.
     seed : int
         The configuration's seed.
     log : logging.Logger
         Is told the progress and the errors.
-
-    Returns
-    -------
-    dict of str to SourceErrors
-        By source.
 
     Raises
     ------
     ValueError
         Where a source has no observation in any of the windows.
     """
-    collected = {name: _Misfits() for name in grids}
+    analysis, sources = networks.variational, networks.design.sources
+    encoders = {name: networks.assimilator.branches[name].pillars for name in sources}
+    collected = {name: _Misfits() for name in sources}
     generator = torch.Generator().manual_seed(seed)
-    for time in progress(draw_times(states, windows, 1), "windows to fit observation errors", log):
-        around = states.read_many(time + STEP * np.arange(-1, 2))[:, : networks.analysed]
-        around = networks.normaliser(torch.from_numpy(around).to(networks.device))[None]
-        drawn = background.draw(1, generator)
-        for name, grid in grids.items():
-            window = grid.window(time, *networks.design.sources[name].window)
+    count = min(fit_window_count(math.prod(networks.design.grid)), len(times))
+    drawn = times[np.linspace(0, len(times) - 1, count).round().astype(int)]
+
+    def window(time: np.datetime64) -> tuple[Tensor, dict[str, FootprintBatch]]:
+        around = archive.states.read_many(time + STEP * np.arange(-1, 2))[:, : networks.analysed]
+        observations = {}
+        for name, source in sources.items():
+            window = archive.grids[name].window(time, *source.window)
             if len(window.cell):
                 footprints = batch_footprints(
                     [window], lambda values, name=name: networks.standardise(name, values)
                 )
-                encoder = networks.assimilator.branches[name].pillars
-                collected[name].add(encoder, footprints.to(networks.device), around, drawn)
-    fitted = {}
-    for name, misfits in collected.items():
-        if not misfits.values:
+                observations[name] = footprints.to(networks.device)
+        states = networks.normaliser(torch.from_numpy(around).to(networks.device))[None]
+        return states, observations
+
+    for time in progress(drawn, "windows to fit observation errors", log):
+        states, observations = window(time)
+        error = analysis.background.draw(1, generator)
+        for name, footprints in observations.items():
+            collected[name].add(encoders[name], footprints, states, error)
+    for name, misfits_of_source in collected.items():
+        if not misfits_of_source.values:
             raise ValueError(
-                f"{name}: no observation in {windows} windows of periods.observations to fit its "
+                f"{name}: no observation in {count} windows of periods.observations to fit its "
                 f"errors to; leave it out of the experiment's sources, or lengthen the period"
             )
-        encoder = networks.assimilator.branches[name].pillars
-        fitted[name] = misfits.errors((encoder.equivalent != 0).any(1))
-        log.info("%s: %s", name, _in_words(fitted[name]))
-    return fitted
+        errors = misfits_of_source.errors((encoders[name].equivalent != 0).any(1))
+        analysis.observation_errors[name].load_state_dict(errors.state_dict())
+        log.info("%s: %s", name, _in_words(errors))
+    some = drawn[:: max(1, count // PRECONDITIONER_WINDOWS)]
+    total = 0.0
+    for time in some:
+        information = analysis.information(*window(time), encoders)
+        by_row = information.matrix.unflatten(0, networks.design.grid).mean(1)
+        total = total + by_row / len(some)
+    analysis.set_preconditioner(total)
 
 
 def _in_words(errors: SourceErrors) -> str:

@@ -4,7 +4,6 @@
 rule cycling_analyses:
     input:
         unpack(cycling_start),
-        unpack(cycling_variational),
         checkpoint=cycling_checkpoint,
         climatology=results("states/climatology.zarr"),
         grids=cycling_grids,
@@ -16,7 +15,7 @@ rule cycling_analyses:
     params:
         compression=CONFIG.states.compression,
         sources=of_experiment(lambda one: one.sources),
-        variational=cycling_variational_settings,
+        assimilator=of_experiment(lambda one: one.assimilator),
         dates=dates_in(CONFIG.cycling_period),
         accelerator=of_experiment(lambda one: one.training.accelerator),
         execution=cycling_execution(),
@@ -28,7 +27,6 @@ rule cycling_analyses:
 
 rule cycling_response:
     input:
-        unpack(cycling_variational),
         checkpoint=cycling_case_checkpoint,
         analyses=cycling_case_analyses,
         climatology=results("states/climatology.zarr"),
@@ -41,7 +39,7 @@ rule cycling_response:
     params:
         coefficients=cycling_coefficients,
         sources=of_experiment(lambda one: one.sources),
-        variational=cycling_variational_settings,
+        assimilator=of_experiment(lambda one: one.assimilator),
         case=CONFIG.case.isoformat(),
         source=cycling_perturbation("source"),
         channel=cycling_perturbation("channel"),

@@ -74,10 +74,29 @@ rule training_background_filter:
         "../scripts/training_background_filter.py"
 
 
+rule training_background_errors:
+    input:
+        forecaster=training_after("forecaster"),
+        states=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.training),
+    output:
+        errors=results("models/{experiment}/background_errors.pt"),
+    threads: threads_of("training_background_errors")
+    resources:
+        **request("training_background_errors"),
+    params:
+        settings=of_experiment(lambda one: one.training.variational.fit.model_dump(mode="json")),
+        accelerator=of_experiment(lambda one: one.training.accelerator),
+        threads=threads_of("training_background_errors"),
+        seed=training_seed,
+    script:
+        "../scripts/training_background_errors.py"
+
+
 rule training_assimilator:
     input:
         unpack(training_bank),
         unpack(training_filter),
+        unpack(training_errors),
         forecaster=training_after("forecaster"),
         states=training_states("assimilator"),
         climatology=results("states/climatology.zarr"),
@@ -96,6 +115,7 @@ rule training_assimilator:
         saving=training_saving("assimilator"),
         options=training_options("assimilator"),
         model=training_model,
+        variational=training_variational,
         sources=of_experiment(lambda one: one.sources),
         windows=lambda wildcards: windows(wildcards.experiment),
         simulated=training_simulated,
@@ -106,28 +126,6 @@ rule training_assimilator:
         tensorboard=results("logs/tensorboard/{experiment}/assimilator"),
     script:
         "../scripts/training_assimilator.py"
-
-
-rule training_variational:
-    input:
-        assimilator=training_after("assimilator"),
-        states=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.training),
-        observed=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.observations),
-        grids=training_grids,
-    output:
-        variational=results("models/{experiment}/variational.pt"),
-    threads: threads_of("training_variational")
-    resources:
-        **request("training_variational"),
-    params:
-        settings=of_experiment(lambda one: one.variational.fit.model_dump(mode="json")),
-        sources=of_experiment(lambda one: one.sources),
-        windows=lambda wildcards: windows(wildcards.experiment),
-        accelerator=of_experiment(lambda one: one.training.accelerator),
-        threads=threads_of("training_variational"),
-        seed=CONFIG.seed,
-    script:
-        "../scripts/training_variational.py"
 
 
 rule training_joint:

@@ -1,7 +1,6 @@
 """Cycle an experiment over one segment: backgrounds and analyses every six hours.
 
 in:  checkpoint   trained networks
-     variational  errors that 3D-Var weighs by, where it makes the analyses
      climatology  Zarr, what the unobserved relaxes to, and the first background of a cold start
      carry        what the segment before handed on (later segments)
      grids        Zarr, sparse observations of the segments about this one
@@ -14,11 +13,11 @@ import numpy as np
 from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
-from fuxiflow.config.variational import Variational
 from fuxiflow.cycling.analyses import (
     CLIMATOLOGY_BYTES,
     Carry,
     Observer,
+    VariationalAssimilator,
     cold_start,
     cycle,
     states_per_file,
@@ -27,7 +26,6 @@ from fuxiflow.cycling.segment_state import SegmentState
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import select_device
-from fuxiflow.models.variational import load_variational
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.progress import Progress
 from fuxiflow.states.climatology import Climatology
@@ -39,8 +37,8 @@ def main(input, output, params, log):
         input.checkpoint, select_device(params.accelerator), drawn=False
     ).networks.eval()
     execution.prepare(networks, **params.execution)
-    errors = getattr(input, "variational", None)
-    assimilator = errors and load_variational(errors, networks, Variational(**params.variational))
+    variational = params.assimilator == "variational"
+    assimilator = VariationalAssimilator(networks) if variational else None
     grids = {
         name: SparseGrids(paths)
         for name, paths in sources.paths_by_source(params.sources, input.grids).items()

@@ -1,7 +1,6 @@
 """Make one analysis again and again, each time with one value of one observation changed.
 
 in:  checkpoint   the networks of the cycle
-     variational  errors that 3D-Var weighs by, where it makes the analyses
      analyses     analysis stores of the case and, where it is not the first, of 6 h before
      climatology  Zarr, what the unobserved relaxes to
      statistics   Zarr, with the surface's height and land
@@ -13,12 +12,10 @@ out: response     Zarr, the changes of the analysis beside the observation opera
 import numpy as np
 
 from fuxiflow.config import sources
-from fuxiflow.config.variational import Variational
-from fuxiflow.cycling.analyses import Observer, resumed
+from fuxiflow.cycling.analyses import Observer, VariationalAssimilator, resumed
 from fuxiflow.cycling.single_observation import Case, perturb_observations
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import select_device
-from fuxiflow.models.variational import load_variational
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.statistics import Statistics
@@ -30,8 +27,8 @@ def main(input, output, params, log):
         input.checkpoint, select_device(params.accelerator), drawn=False
     ).networks.eval()
     execution.prepare(networks, **params.execution)
-    errors = getattr(input, "variational", None)
-    assimilator = errors and load_variational(errors, networks, Variational(**params.variational))
+    variational = params.assimilator == "variational"
+    assimilator = VariationalAssimilator(networks) if variational else None
     climatology = Climatology.read(input.climatology)
     analyses, backgrounds = (
         StateSeries(input.analyses, name) for name in ("analysis", "background")

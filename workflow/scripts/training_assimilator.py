@@ -4,6 +4,7 @@ in:  forecaster       checkpoint of stage 1
      states           Zarr, reanalysis of the observation period and the days before
      backgrounds      Zarr, the bank of backgrounds, where the configuration asks for one
      background_filter  the filter of backgrounds, where the configuration asks for one
+     background_errors  the background errors of 3D-Var, where the configuration asks for it
      climatology      Zarr, for backgrounds as after a cold start
      grids            Zarr, sparse observations of every source
      grid_statistics  Zarr, their statistics, one store a source
@@ -19,6 +20,7 @@ from fuxiflow.config import sources
 from fuxiflow.config.training import AssimilatorStage, simulated_shares
 from fuxiflow.models import checkpoint
 from fuxiflow.models.background_filter import load_filter
+from fuxiflow.models.error_covariances import load_background_errors
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training.bank import Bank
 from fuxiflow.training.cycles import describe_sources, fit_cycles, with_sources
@@ -33,12 +35,16 @@ def main(input, output, params, log):
     before = checkpoint.load_checkpoint(input.forecaster)
     statistics = {path.parent.name: path for path in input.grid_statistics}
     designs = describe_sources(params.sources, statistics)
-    filter_path = getattr(input, "background_filter", None)
+    filter_path, errors_path = (
+        getattr(input, name, None) for name in ("background_filter", "background_errors")
+    )
     networks = with_sources(
         before.networks,
         designs,
         params.model["assimilator"],
         load_filter(filter_path) if filter_path else None,
+        load_background_errors(errors_path) if errors_path else None,
+        params.variational,
     )
     backgrounds = getattr(input, "backgrounds", None)
     shares = simulated_shares(params.simulated)

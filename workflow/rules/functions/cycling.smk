@@ -61,21 +61,6 @@ def cycling_start(wildcards):
     return {"carry": results(f"analyses/{wildcards.experiment}/{first}.carry.pt")}
 
 
-def cycling_variational(wildcards):
-    """Return the errors that 3D-Var weighs by, where it makes an experiment's analyses."""
-    if CONFIG.resolve(wildcards.experiment).assimilator != "variational":
-        return {}
-    return {"variational": results(f"models/{wildcards.experiment}/variational.pt")}
-
-
-def cycling_variational_settings(wildcards):
-    """Return the settings of 3D-Var but for those of its fit, none where networks analyse."""
-    experiment = CONFIG.resolve(wildcards.experiment)
-    if experiment.assimilator != "variational":
-        return {}
-    return experiment.variational.model_dump(mode="json", exclude={"fit"})
-
-
 def cycling_grids(wildcards):
     """Return the sparse grids of a segment and of those that its windows reach into.
 

@@ -207,6 +207,20 @@ def training_filter(wildcards):
     return {"background_filter": results(f"models/{made_by}/background_filter.pt")}
 
 
+def training_errors(wildcards):
+    """Return the background errors that the 3D-Var of stage 2 uses, or none."""
+    if training_of(wildcards).variational is None:
+        return {}
+    made_by = CONFIG.trained_by(wildcards.experiment, "variational")
+    return {"background_errors": results(f"models/{made_by}/background_errors.pt")}
+
+
+def training_variational(wildcards):
+    """Return the settings of the 3D-Var whose increment the assimilator starts from, or none."""
+    settings = training_of(wildcards).variational
+    return settings and settings.model_dump(mode="json")
+
+
 def training_bank_states(wildcards):
     """Return the reanalysis that the backgrounds of a segment start from."""
     first, last = CONFIG.clip(wildcards.segment, CONFIG.periods.observations)
