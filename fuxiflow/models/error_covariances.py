@@ -56,6 +56,25 @@ class BackgroundErrors(SpectralBasis):
         shape = (self.waves + 1, size, self.rank)
         self.register_buffer("real_root", torch.zeros(shape))
         self.register_buffer("imaginary_root", torch.zeros(shape))
+        self._rounded: tuple[Tensor, Tensor] | None = None
+
+    def follow_autocast(self) -> None:
+        """Multiply by the root in the numbers of autocast from now on where it is on.
+
+        B differs in the last digits, as its root does in bfloat16, which takes a tenth of the time.
+        A copy of the root is kept.
+        """
+        kind = self.real_root.device.type
+        if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+            self._rounded = None
+        elif self._rounded is None:
+            dtype = torch.get_autocast_dtype(kind)
+            self._rounded = self.real_root.to(dtype), self.imaginary_root.to(dtype)
+
+    @property
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """The root's parts in the numbers that are multiplied."""
+        return self._rounded or (self.real_root, self.imaginary_root)
 
     def set_root(self, wave: int, root: Tensor) -> None:
         """Take the root ``(row * mode, rank)`` of the covariance of a wavenumber's amplitudes."""
@@ -72,13 +91,13 @@ class BackgroundErrors(SpectralBasis):
 
     def mode_states(self, control: Tensor) -> Tensor:
         """Return the scaled vertical modes ``(batch, mode, lat, lon)`` of controls."""
-        return self.mode_fields(complex_product(self.real_root, self.imaginary_root, control))
+        return self.mode_fields(complex_product(*self.factors, control))
 
     def mode_controls(self, modes: Tensor) -> Tensor:
         """Apply the adjoint of :meth:`mode_states` to ``(batch, mode, lat, lon)``."""
         amplitudes = self.mode_adjoint(modes)
         # the adjoint of the root, by the conjugate of the product of conjugates
-        product = complex_product(self.real_root.mT, self.imaginary_root.mT, amplitudes.conj())
+        product = complex_product(*(part.mT for part in self.factors), amplitudes.conj())
         return product.conj().resolve_conj()
 
     def states_of_modes(self, modes: Tensor) -> Tensor:
@@ -98,26 +117,29 @@ class BackgroundErrors(SpectralBasis):
 
 
 def complex_product(real: Tensor, imaginary: Tensor, values: Tensor) -> Tensor:
-    """Multiply complex matrices by complex vectors, by products of real numbers.
+    """Multiply complex matrices by a few complex vectors, by products of real numbers.
 
-    Those of complex ones take several times as long with few columns.
+    Those of complex ones take several times as long, and so do columns in place of rows.
 
     Parameters
     ----------
     real, imaginary : Tensor
-        The matrices' parts, ``(wave, m, n)``.
+        The matrices' parts, ``(wave, m, n)``, in the numbers that are multiplied.
     values : Tensor
         ``(wave, n, batch)``.
 
     Returns
     -------
     Tensor
-        ``(wave, m, batch)``.
+        ``(wave, m, batch)``, complex in single precision.
     """
-    columns = torch.view_as_real(values.resolve_conj()).flatten(2)
-    shape = (*real.shape[:2], -1, 2)
-    (a, b), (c, d) = ((part @ columns).view(shape).unbind(-1) for part in (real, imaginary))
-    return torch.complex(a - d, b + c)
+    batch = values.shape[-1]
+    rows = torch.view_as_real(values.resolve_conj()).permute(0, 2, 3, 1).flatten(1, 2)
+    rows = rows.to(real.dtype).contiguous()
+    (a, b), (c, d) = (
+        (rows @ part.mT).float().unflatten(1, (batch, 2)).unbind(2) for part in (real, imaginary)
+    )
+    return torch.complex(a - d, b + c).mT
 
 
 class SourceErrors(nn.Module):

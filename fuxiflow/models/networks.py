@@ -359,7 +359,8 @@ class Networks(nn.Module):
             For a source that the networks do not know.
         """
         encoders = {name: branch.pillars for name, branch in self.assimilator.branches.items()}
-        return self.variational.increment(guess, observations, encoders)
+        with self._precision():
+            return self.variational.increment(guess, observations, encoders)
 
     def _precision(self) -> AbstractContextManager:
         """The autocast that the networks run in."""

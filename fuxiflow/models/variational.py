@@ -190,6 +190,7 @@ class VariationalAnalysis(nn.Module):
         observed = {name: one for name, one in observations.items() if len(one)}
         if not observed:
             return torch.zeros_like(guess[:, 1], dtype=torch.float32)
+        self.background.follow_autocast()
         with full_precision(guess.device):
             information = self.information(guess, observed, encoders)
             return self.minimise(information, len(guess))

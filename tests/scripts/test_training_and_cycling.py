@@ -14,6 +14,7 @@ import torch
 from fuxiflow.cycling.response import Response
 from fuxiflow.models import checkpoint
 from fuxiflow.models.background_filter import load_filter
+from fuxiflow.models.error_covariances import load_background_errors
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
@@ -40,7 +41,8 @@ def params(directory, **values):
         "simulated": {},
         "accelerator": "cpu",
         "execution": {},
-        "variational": {},
+        "variational": None,
+        "assimilator": "networks",
         "saving": SimpleNamespace(),
         "completeness": asked(),
         "compression": "packed",
@@ -187,31 +189,53 @@ def test_stage_2_takes_the_filter_and_the_cycle_applies_it(record, trained, tmp_
         assert not torch.equal(guess[:, 1], background)
 
 
-def test_3d_var_is_fitted_and_makes_the_analyses(record, trained, tmp_path):
-    fitted = tmp_path / "variational.pt"
-    settings = {"waves": 3, "vertical_modes": 6, "rows": 8, "rank": 8, "samples": 8}
-    load_script("training_variational").main(
-        SimpleNamespace(
-            assimilator=trained / "assimilator.ckpt",
-            states=record.states,
-            observed=record.states,
-            grids=record.grids,
-        ),
-        SimpleNamespace(variational=fitted),
-        params(tmp_path, settings=settings),
+def test_3d_var_is_fitted_starts_the_assimilator_and_makes_analyses_alone(
+    record, trained, tmp_path
+):
+    fitted = tmp_path / "background_errors.pt"
+    fit = {"waves": 3, "vertical_modes": 6, "rows": 8, "rank": 8, "samples": 8}
+    load_script("training_background_errors").main(
+        SimpleNamespace(forecaster=trained / "forecaster.ckpt", states=record.states),
+        SimpleNamespace(errors=fitted),
+        params(tmp_path, settings=fit),
         LOG,
     )
-    (tmp_path / "networks").mkdir()
-    ours = cycle(tmp_path / "networks", record, trained)
-    (tmp_path / "variational").mkdir()
-    theirs = cycle(tmp_path / "variational", record, trained, variational=fitted)
+    stage = {"updates": 1, "batch": 2, "learning_rate": 1e-3, "max_lead_hours": 12}
+    load_script("training_assimilator").main(
+        SimpleNamespace(
+            forecaster=trained / "forecaster.ckpt",
+            states=record.states,
+            climatology=record.climatology,
+            grids=record.grids,
+            grid_statistics=record.grid_statistics,
+            simulated=[],
+            background_errors=fitted,
+        ),
+        SimpleNamespace(checkpoint=tmp_path / "joint.ckpt", losses=tmp_path / "a.parquet"),
+        params(tmp_path, stage=stage, variational={"fit": fit}),
+        LOG,
+    )
+    networks = checkpoint.load_checkpoint(tmp_path / "joint.ckpt", drawn=False).networks
+    layer = load_background_errors(fitted)
+    assert torch.equal(networks.variational.background.real_root, layer.real_root)
+    assert (
+        networks.variational.observation_errors[tiny.SOURCE]
+        .covariance.diagonal(dim1=1, dim2=2)
+        .min()
+        > 0
+    )
+    made = {}
+    for name in ("networks", "variational"):
+        (tmp_path / name).mkdir()
+        made[name] = cycle(tmp_path / name, record, tmp_path, assimilator=name)
     first = np.datetime64("2022-01-09T00", "ns")
     backgrounds, analyses = (
-        [StateSeries([made.analyses], name=name).read(first) for made in (ours, theirs)]
-        for name in ("background", "analysis")
+        [StateSeries([one.analyses], name=array).read(first) for one in made.values()]
+        for array in ("background", "analysis")
     )
     np.testing.assert_array_equal(*backgrounds)
     assert np.abs(analyses[0] - analyses[1]).max() > 0
+    assert np.abs(analyses[1] - backgrounds[1]).max() > 0
 
 
 def bank(directory, record, trained, **values):
@@ -488,12 +512,21 @@ def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-def cycle(directory, record, trained, dates=CYCLE, checkpoint="joint.ckpt", **input):
+def cycle(
+    directory,
+    record,
+    trained,
+    dates=CYCLE,
+    checkpoint="joint.ckpt",
+    assimilator="networks",
+    **input,
+):
     output = SimpleNamespace(analyses=directory / "analyses.zarr", carry=directory / "carry.pt")
     given = SimpleNamespace(
         checkpoint=trained / checkpoint, grids=record.grids, climatology=record.climatology, **input
     )
-    load_script("cycling_analyses").main(given, output, params(directory, dates=dates), LOG)
+    settings = params(directory, dates=dates, assimilator=assimilator)
+    load_script("cycling_analyses").main(given, output, settings, LOG)
     return output
 
 

@@ -155,8 +155,11 @@ def paths(directory: Path) -> SimpleNamespace:
     )
 
 
-def networks(made: SimpleNamespace) -> Networks:
-    """Untrained networks for a :func:`record`: they persist, and analyse nothing."""
+def networks(made: SimpleNamespace, variational: dict | None = None) -> Networks:
+    """Untrained networks for a :func:`record`: they persist, and analyse nothing.
+
+    ``variational`` has the settings of a 3D-Var, whose errors are not fitted.
+    """
     torch.manual_seed(0)
     source = SourceDesign([str(i + 1) for i in range(22)], (-3, 5), [250.0] * 22, [10.0] * 22)
     statistics = Statistics.read(made.statistics)
@@ -167,6 +170,7 @@ def networks(made: SimpleNamespace) -> Networks:
         MODEL["forecaster"],
         MODEL["assimilator"],
         {SOURCE: source},
+        variational=variational,
     )
     return checkpoint.build_networks(design, statistics)
 

@@ -199,6 +199,10 @@ def test_the_reference_page_is_in_step():
             {"experiments__third": {"weights": "no_observations"}},
             ["experiments.third.weights", "no networks of its own"],
         ),
+        (
+            {"experiments__third": {"weights": "full", "assimilator": "variational"}},
+            ["experiments.third.assimilator: variational needs", "training.variational"],
+        ),
         ({"experiments__gfs": {}}, ["experiments.gfs", "taken"]),
         (
             {"experiment__training__joint__observation_loss": {"sources": ["goes"]}},
@@ -462,7 +466,7 @@ def test_all_mistakes_are_told_at_once():
             "experiments.third.weights: unknown 'ful', allowed: fourth, full, no_observations, "
             "third; did you mean 'full'?",
             "experiments.fourth.trainig: unknown key, allowed: sources, weights, assimilator, "
-            "variational, analyses_after, forecasts_after, forecasts, initial, forecaster, seeds, "
+            "analyses_after, forecasts_after, forecasts, initial, forecaster, seeds, "
             "seeds_forecast, seed_offset, denial, retrained, model, training; "
             "did you mean 'training'?",
             "periods.cold_start: 2022-12-31, allowed: after 2022-12-31 up to 2023-01-11",

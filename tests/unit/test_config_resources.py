@@ -11,6 +11,7 @@ from fuxiflow import ROOT
 from fuxiflow.config import network_sizes, resources, work
 from fuxiflow.config.configuration import load_configuration
 from fuxiflow.config.network_sizes import Model
+from fuxiflow.config.variational import Variational
 from fuxiflow.models import device_memory
 from fuxiflow.states import climatology
 from fuxiflow.states.climatology import Climatology
@@ -42,22 +43,24 @@ def test_the_demonstration_asks_for_about_6_gb(stage):
 
 
 def test_3d_var_asks_for_its_minimisation_and_its_errors():
-    config = CONFIGURATIONS["demo"]
-    variational = {"weights": "full", "assimilator": "variational"}
-    longer = {**variational, "variational": {"iterations": 80}}
-    experiments = {**config.experiments, "var3d": variational, "longer": longer}
-    config = config.model_copy(update={"experiments": experiments})
+    def with_3d_var(settings):
+        config = CONFIGURATIONS["test"]
+        training = config.experiment.training.model_copy(update={"variational": settings})
+        experiment = config.experiment.model_copy(update={"training": training})
+        return config.model_copy(update={"experiment": experiment})
 
-    def cost(rule, name):
-        wildcards = {"experiment": name, "segment": "2023-01"}
-        return resources.job_cost(config, rule, wildcards)
+    def cost(rule, settings):
+        wildcards = {"experiment": "full", "segment": "2022-02"}
+        return resources.job_cost(with_3d_var(settings), rule, wildcards)
 
-    full, var3d, longer = (cost("cycling_analyses", name) for name in ("full", "var3d", "longer"))
-    # an analysis took 3 s of a core, and networks 0.2 s
-    assert var3d.seconds - full.seconds >= 240 * 3
-    assert longer.seconds - full.seconds == pytest.approx(2 * (var3d.seconds - full.seconds))
-    assert var3d.mb > full.mb
-    assert cost("training_variational", "var3d").seconds > 60
+    some, more = Variational(iterations=20), Variational(iterations=40)
+    for rule in ("cycling_analyses", "training_assimilator", "training_joint"):
+        without, once, twice = (cost(rule, settings) for settings in (None, some, more))
+        assert without.seconds < once.seconds < twice.seconds
+        assert once.mb > without.mb + 2 * some.fit.megabytes(8, 16)
+    assert cost("training_background_errors", some).seconds > 30
+    # an analysis of the demonstration took 1.2 s of a core
+    assert some.seconds(32, 64) >= 1.3 * 1.2
 
 
 def test_the_papers_stages_by_hand():

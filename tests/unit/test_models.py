@@ -359,6 +359,35 @@ def test_an_untrained_assimilator_keeps_the_background():
     torch.testing.assert_close(model(first_guess, NORMAL, {}, *TIMES), first_guess[:, 1])
 
 
+def test_an_untrained_assimilator_adds_nothing_to_a_first_increment_that_is_given():
+    model = Assimilator(
+        3,
+        SHAPE,
+        noise(2, *SHAPE),
+        torch.full((3, 1, 1), 0.5),
+        torch.arange(3),
+        {"a": SourceShape(2, -3, 5)},
+        width=8,
+        scales=2,
+        blocks=1,
+        first_increment=True,
+    )
+    increment, first_guess = noise(2, 3, *SHAPE, seed=8), guess()
+    analysis = model(first_guess, NORMAL, {"a": footprints()}, *TIMES, increment)
+    torch.testing.assert_close(analysis, first_guess[:, 1] + increment)
+
+
+def test_the_network_sees_the_first_increment():
+    model, first_guess = assimilator(first_increment=True), guess()
+    torch.nn.init.normal_(model.head.weight)
+    increment = noise(2, 3, *SHAPE, seed=8)
+    learnt = [
+        model(first_guess, NORMAL, {}, *TIMES, one) - first_guess[:, 1] - one
+        for one in (increment, 2 * increment)
+    ]
+    assert (learnt[0] - learnt[1]).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("source_width", [None, 4])
 def test_missing_sources_have_no_effect(source_width):
     model, first_guess = assimilator(source_width=source_width), guess()

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from fuxiflow.config.linear_fits import VariationalFit
-from fuxiflow.models.variational import BackgroundErrors
-from fuxiflow.observations.sparse_grids import SparseGrids
+from fuxiflow.config.variational import Variational
+from fuxiflow.models.error_covariances import BackgroundErrors
 from fuxiflow.states.store import StateSeries
+from fuxiflow.training.samples import Archive
 from fuxiflow.training.variational_fit import (
     fit_background_errors,
     fit_observation_errors,
@@ -81,22 +82,27 @@ def test_the_same_seed_fits_the_same(background, record):
     networks = tiny.networks(record).eval()
     again = BackgroundErrors(networks.analysed, tiny.GRID.shape, **SETTINGS.shape)
     fit_background_errors(again, networks, StateSeries(record.states), SETTINGS, 3, LOG)
-    assert torch.equal(again.root, background.root)
+    assert torch.equal(again.real_root, background.real_root)
+    assert torch.equal(again.imaginary_root, background.imaginary_root)
 
 
 def fitted(record, background, grids):
-    """Errors of observations of the small record, whose equivalents are all one value."""
-    networks = tiny.networks(record).eval()
+    """Networks whose 3D-Var is fitted to the small record; all their equivalents are one value."""
+    networks = tiny.networks(record, variational=Variational(fit=SETTINGS).model_dump(mode="json"))
+    networks = networks.eval()
+    networks.variational.background.load_state_dict(background.state_dict())
     encoder = networks.assimilator.branches[tiny.SOURCE].pillars
     # the equivalent of the last channel is not known
     encoder.equivalent[:-1, -1] = 0.25
-    states = StateSeries(record.states)
-    return fit_observation_errors(networks, background, states, grids, 12, 3, LOG)
+    archive = Archive(record.states, {tiny.SOURCE: grids})
+    fit_observation_errors(networks, archive, archive.states.times[1:-1], 3, LOG)
+    return networks
 
 
 def test_observation_errors_are_the_misfit_to_the_reanalysis(record, background):
     """The record's observations are noise of one standard deviation about their mean."""
-    errors = fitted(record, background, {tiny.SOURCE: SparseGrids(record.grids)})[tiny.SOURCE]
+    networks = fitted(record, background, record.grids)
+    errors = networks.variational.observation_errors[tiny.SOURCE]
     assert errors.used.all(0).tolist() == [True] * 21 + [False]
     covariance = errors.covariance[0][:21, :21]
     np.testing.assert_allclose(covariance.diagonal(), 1.0, atol=0.2)
@@ -107,7 +113,22 @@ def test_observation_errors_are_the_misfit_to_the_reanalysis(record, background)
     assert (errors.background == 0).all()
 
 
+def test_the_preconditioner_is_of_what_observations_say(record, background):
+    """Equivalents that do not depend on the state say nothing; those that do make it smaller."""
+    networks = fitted(record, background, record.grids)
+    analysis = networks.variational
+    identity = torch.eye(analysis.background.rank).expand_as(analysis.real_preconditioner)
+    torch.testing.assert_close(analysis.real_preconditioner, identity)
+    encoder = networks.assimilator.branches[tiny.SOURCE].pillars
+    encoder.equivalent[:, :4] = 2.0
+    archive = Archive(record.states, {tiny.SOURCE: record.grids})
+    fit_observation_errors(networks, archive, archive.states.times[1:-1], 3, LOG)
+    diagonal = analysis.real_preconditioner.diagonal(dim1=1, dim2=2)
+    assert diagonal.max() <= 1 + 1e-5
+    assert 0 < diagonal.min() < 0.95
+
+
 def test_a_source_without_observations_is_said(record, background, tmp_path):
-    grids = SparseGrids([tiny.write_grids(tmp_path, 10, silent=tuple(range(10)))])
-    with pytest.raises(ValueError, match="noaa20_atms: no observation in 12 windows"):
-        fitted(record, background, {tiny.SOURCE: grids})
+    grids = [tiny.write_grids(tmp_path, 10, silent=tuple(range(10)))]
+    with pytest.raises(ValueError, match=r"noaa20_atms: no observation in \d+ windows"):
+        fitted(record, background, grids)

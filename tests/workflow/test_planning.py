@@ -276,28 +276,26 @@ def test_experiments_share_what_they_train_alike(checkout, tmp_path):
     }
 
 
-def test_3d_var_is_fitted_where_an_experiment_asks_for_it(checkout, plans, tmp_path):
-    assert "training_variational" not in {job.rule for job in plans("test")}
+def test_3d_var_is_fitted_where_training_asks_for_it(checkout, plans, tmp_path):
+    assert "training_background_errors" not in {job.rule for job in plans("test")}
     copy = checkout.clone(tmp_path / "copy")
     copy.edit(
         "config/test.yaml",
         "  full: {}\n",
-        "  full: {}\n  var3d: {weights: full, assimilator: variational}\n",
+        "  full: {training: {variational: {}}}\n"
+        "  var3d: {weights: full, assimilator: variational, training: {variational: {}}}\n",
     )
     inputs = {(job.rule, job.wildcards.get("experiment")): set(job.inputs) for job in copy.plan()}
-    assert {name for rule, name in inputs if rule.startswith("training_")} == {"full", "var3d"}
-    assert {rule for rule, name in inputs if name == "var3d" and rule.startswith("training_")} == {
-        "training_variational"
-    }
+    # nothing is trained for what uses the networks of another
+    assert {name for rule, name in inputs if rule.startswith("training_")} == {"full"}
     models, states = "results/test/models", "results/test/states/era5/2022-01.zarr"
-    assert inputs["training_variational", "var3d"] == {
-        f"{models}/full/assimilator.ckpt",
+    assert inputs["training_background_errors", "full"] == {
+        f"{models}/full/forecaster.ckpt",
         states,
-        "results/test/grids/noaa20_atms/2022-01.zarr",
     }
-    fitted = f"{models}/var3d/variational.pt"
+    fitted = f"{models}/full/background_errors.pt"
     assert {key for key, paths in inputs.items() if fitted in paths} == {
-        ("cycling_analyses", "var3d")
+        ("training_assimilator", "full")
     }
     assert f"{models}/full/joint.ckpt" in inputs["cycling_analyses", "var3d"]
     assert "results/test/analyses/var3d/2022-02.zarr" in inputs["cycling_forecasts", "var3d"]
