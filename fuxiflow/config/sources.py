@@ -106,8 +106,11 @@ class Quality(Section):
 class Gridding(Section):
     """The way from footprints that share a cell and an hour to one value."""
 
-    method: Literal["mean", "nearest"] = "mean"
-    """Their mean, or the one nearest to the centre of the cell."""
+    method: Literal["mean", "whole"] = "mean"
+    """Their mean by channel, or one of them whole: the most complete, then the nearest to the
+    centre of the cell.
+
+    Soundings and occultations are taken whole: no column has levels of two of them."""
     platforms: Literal["drawn", "merged"] = "drawn"
     """Footprints of one platform, drawn at random, or of all platforms together."""
 

@@ -19,7 +19,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.observations import footprint_table, gridding_kernels
 from fuxiflow.observations.sparse_grids import SparseWriter
 
-METHODS = ("mean", "nearest")
+METHODS = ("mean", "whole")
 HOURS_AT_A_TIME = 6
 """Hours of a table that are gridded at a time."""
 
@@ -44,7 +44,8 @@ class HourlyCells:
     count : np.ndarray
         Footprints in each cell, ``(n,)``.
     platform : np.ndarray
-        Index of the platform of each cell, ``(n,)``; -1 for several.
+        Index of the platform of each cell, ``(n,)``; -1 for several. Of ``whole`` footprints that
+        of the one that was chosen.
     passed_over : int
         Footprints of platforms that were not drawn.
     """
@@ -84,7 +85,7 @@ class GriddingOptions:
     platforms : list[str]
         Names of the source's platforms.
     method : str
-        One of :data:`METHODS`: the mean, or the value nearest to the cell's centre.
+        One of :data:`METHODS`: the mean, or one whole footprint.
     merged : bool
         True where the footprints of all platforms count in a cell; else one platform is drawn.
     frame : str
@@ -172,7 +173,8 @@ def hourly_cells(
     hours : int
         The number of hours.
     method : str
-        ``mean``, or ``nearest`` to the cell's centre, each channel by itself.
+        ``mean`` of each channel, or one ``whole`` footprint: the most complete, of equally complete
+        ones the nearest to the cell's centre. Levels of two soundings are never mixed.
     shared : PlatformChoice, optional
         The platforms of the footprints; without it all are of the first platform.
     threads : int
@@ -218,11 +220,12 @@ def hourly_cells(
             columns = (values, zenith, lat, lon)
             content = _means(columns, cells, edges, footprints, shape, threads)
         else:
-            places = lat, lon, instants, cells, edges, footprints
-            content = (
-                *gridding_kernels.nearest_by_cell(values, zenith, *places, *shape),
-                gridding_kernels.nearest_offset(*places, *shape),
+            row, offset = gridding_kernels.whole_by_cell(
+                values, zenith, lat, lon, instants, cells, edges, footprints, *shape
             )
+            content = values[row], zenith[row], offset
+            if shared is not None:
+                platform = shared.code[row]
         if len(cells):
             yield HourlyCells(int(index), cells, *content, np.diff(edges), platform, passed_over)
 

@@ -385,11 +385,44 @@ def mean_by_cell(
 
 
 @njit(cache=True, error_model="numpy")
-def nearest_by_cell(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon):
-    """Pick the value of the footprint nearest to the cell's centre, by cell and channel.
+def _comes_before(values, zenith, lat, lon, one, other):
+    """Tell if a footprint comes before another of the same completeness, distance and time.
 
-    A channel takes the nearest footprint that has a value; of equally near ones the earliest, of
-    those the lowest value.
+    Any order will do, as long as it does not depend on that of the table: by values from the first
+    channel on, a missing one first, then zenith angle, latitude and longitude.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Values of all footprints, ``(footprint, channel)``, NaN where missing.
+    zenith, lat, lon : np.ndarray
+        Degrees, ``(footprint,)``.
+    one, other : int
+        Indices of the two footprints.
+
+    Returns
+    -------
+    bool
+        True where ``one`` comes first.
+    """
+    for c in range(values.shape[1]):
+        a, b = values[one, c], values[other, c]
+        if (a != a) != (b != b):
+            return a != a
+        if a == a and a != b:
+            return a < b
+    for column in (zenith, lat, lon):
+        if column[one] != column[other]:
+            return column[one] < column[other]
+    return False
+
+
+@njit(cache=True, error_model="numpy")
+def whole_by_cell(values, zenith, lat, lon, time, cells, edges, footprints, nlat, nlon):
+    """Choose one footprint for each cell, whole.
+
+    It is the one with the most values, of equally complete ones the nearest to the cell's centre,
+    of equally near ones the earliest.
 
     Parameters
     ----------
@@ -410,79 +443,37 @@ def nearest_by_cell(values, zenith, lat, lon, time, cells, edges, footprints, nl
 
     Returns
     -------
-    picked : np.ndarray
-        ``(n, channel)`` float32.
-    zeniths : np.ndarray
-        Zenith angle of the nearest footprint in degrees, ``(n,)`` float32.
+    representative : np.ndarray
+        ``(n,)`` int64: index of the footprint.
+    offsets : np.ndarray
+        ``(n, 2)`` float32: its distance to the north and to the east of the cell's centre, in
+        cells.
     """
-    seen = cells.size
-    channels = values.shape[1]
-    picked = np.full((seen, channels), np.float32(np.nan))
-    zeniths = np.empty(seen, np.float32)
-    # Of each channel, and of the zenith angle as the last one: the best footprint so far.
-    best = np.empty(channels + 1)
-    when = np.empty(channels + 1, np.int64)
-    lowest = np.empty(channels + 1)
-    for row in range(seen):
-        north = 90.0 - (cells[row] // nlon + 0.5) * 180.0 / nlat
-        east = cells[row] % nlon * 360.0 / nlon
-        shrink = np.cos(np.deg2rad(north))
-        best[:] = np.inf
-        for k in range(edges[row], edges[row + 1]):
-            i = footprints[k]
-            across = (_wrap_degrees(lon[i] - east + 180.0) - 180.0) * shrink
-            distance = (lat[i] - north) ** 2 + across**2
-            for c in range(channels + 1):
-                value = np.float64(values[i, c] if c < channels else zenith[i])
-                if c < channels and value != value:
-                    continue
-                later = time[i] > when[c] or (time[i] == when[c] and not value < lowest[c])
-                if distance < best[c] or (distance == best[c] and not later):
-                    best[c], when[c], lowest[c] = distance, time[i], value
-                    if c < channels:
-                        picked[row, c] = values[i, c]
-                    else:
-                        zeniths[row] = zenith[i]
-    return picked, zeniths
-
-
-@njit(cache=True, error_model="numpy")
-def nearest_offset(lat, lon, time, cells, edges, footprints, nlat, nlon):
-    """Compute where the footprint nearest to the cell's centre lies.
-
-    Of equally near ones it is the earliest, of those the southernmost, then the westernmost.
-
-    Parameters
-    ----------
-    lat, lon : np.ndarray
-        Degrees, ``(footprint,)`` float32.
-    time : np.ndarray
-        Times in ns, ``(footprint,)`` int64.
-    cells : np.ndarray
-        The observed cells, ``(n,)``.
-    edges : np.ndarray
-        ``(n + 1,)``: where the footprints of each cell begin.
-    footprints : np.ndarray
-        Indices of footprints by cell.
-    nlat, nlon : int
-        Rows and columns of the grid.
-
-    Returns
-    -------
-    np.ndarray
-        ``(n, 2)`` float32: distance to the north and to the east of the cell's centre, in cells.
-    """
+    representative = np.empty(cells.size, np.int64)
     offsets = np.zeros((cells.size, 2), np.float32)
     for row in range(cells.size):
         north = 90.0 - (cells[row] // nlon + 0.5) * 180.0 / nlat
         east = cells[row] % nlon * 360.0 / nlon
         shrink = np.cos(np.deg2rad(north))
-        up, across, best, when = 0.0, 0.0, np.inf, time[footprints[edges[row]]]
+        best, most, least, when = np.int64(-1), -1, np.inf, np.int64(0)
         for k in range(edges[row], edges[row + 1]):
-            i = footprints[k]
-            dy, dx = lat[i] - north, _wrap_degrees(lon[i] - east + 180.0) - 180.0
-            distance = dy**2 + (dx * shrink) ** 2
-            if distance < best or (distance == best and (time[i], dy, dx) < (when, up, across)):
-                up, across, best, when = dy, dx, distance, time[i]
-        offsets[row, 0], offsets[row, 1] = up * nlat / 180.0, across * nlon / 360.0
-    return offsets
+            i = np.int64(footprints[k])
+            count = 0
+            for c in range(values.shape[1]):
+                count += values[i, c] == values[i, c]
+            up = lat[i] - north
+            across = _wrap_degrees(lon[i] - east + 180.0) - 180.0
+            distance = up**2 + (across * shrink) ** 2
+            if count != most:
+                better = count > most
+            elif distance != least:
+                better = distance < least
+            elif time[i] != when:
+                better = time[i] < when
+            else:
+                better = _comes_before(values, zenith, lat, lon, i, best)
+            if better:
+                best, most, least, when = i, count, distance, time[i]
+                offsets[row, 0], offsets[row, 1] = up * nlat / 180.0, across * nlon / 360.0
+        representative[row] = best
+    return representative, offsets

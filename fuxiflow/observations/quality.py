@@ -170,8 +170,9 @@ def off_track_footprints(
 ) -> np.ndarray:
     """Mark the footprints that their station, or their scan position, cannot have come to.
 
-    Their time or their place is wrong. Judged are those of the days that are no duplicates,
-    whatever their values; see :func:`fuxiflow.observations.track_check.off_track`.
+    Their time or their place is wrong, by what was there before them: later footprints change
+    nothing. Judged are those of the days that are no duplicates, whatever their values; see
+    :func:`fuxiflow.observations.track_check.off_track`.
 
     Parameters
     ----------

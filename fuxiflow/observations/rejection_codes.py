@@ -32,7 +32,7 @@ class Reason(IntEnum):
     OUTLIER = 7, "no channel within the bi-weight limits of its latitude band"
     TRACK = (
         8,
-        "so far from where its station or scan was before or after that its time or place is wrong",
+        "so far from where its station or scan was before that its time or place is wrong",
     )
     QUALITY = 9, "called unusable by its producer's quality flags"
     DENIED = 10, "only channels that had died on the platform by config/denials.csv"

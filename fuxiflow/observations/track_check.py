@@ -1,8 +1,12 @@
-"""Track check: reports whose time or place does not fit where their station was before and after.
+"""Track check: reports whose time or place does not fit where their station was before.
 
-A ship's reports, or what one position of a sounder's scan sees, follow a track. Of each track the
-sub-sequence is kept that has the most reports, less :data:`PENALTY` for every step that is too
-fast: a wrong time or place is left out, and a station that moved for good is not.
+A ship's reports, or what one position of a sounder's scan sees, follow a track. A sequence of
+reports is worth their number, less :data:`PENALTY` for every step that is too fast. A report is
+kept where the best sequence that ends with it is worth more than all that end before it: a wrong
+time or place is left out, and of a station that moved for good the first :data:`PENALTY` reports.
+
+The check looks back only. Later reports never change the verdict on earlier ones, so that a run in
+real time and one of years ago have the same.
 """
 
 from collections.abc import Sequence
@@ -12,11 +16,10 @@ from numba import njit
 
 from fuxiflow.physics import EARTH_RADIUS
 
-PENALTY = 2  # four wrong reports in a row are left out, five are a place of their own
+PENALTY = 4  # four wrong reports in a row are left out, from the fifth on they are believed
 SLACK = 50_000.0  # m: rounding of places, and of times to seconds
 LOOK_BACK = 200  # reports: bounds the work on a station whose reports all contradict each other
 _RADIUS = 1000.0 * EARTH_RADIUS  # m
-_UNIT = np.int64(1) << 32  # a score above, a count below
 
 
 @njit(cache=True)
@@ -53,7 +56,7 @@ def _possible(time, lat, lon, a, b, speed):
 
 @njit(cache=True)
 def _keep(time, lat, lon, edges, speed):
-    """Mark the reports that lie on the best sub-sequence of their track.
+    """Mark the reports that go on from the best sequence of their track so far.
 
     Parameters
     ----------
@@ -69,34 +72,23 @@ def _keep(time, lat, lon, edges, speed):
     Returns
     -------
     np.ndarray
-        ``(n,)`` bool, True where a report is kept.
+        ``(n,)`` bool, True where a report is kept. The first of a track always is.
     """
     kept = np.zeros(time.size, np.bool_)
-    # Of the sub-sequences that end at a report: the best score, and the report before it.
-    best = np.empty(time.size, np.int64)
-    before = np.empty(time.size, np.int64)
-    most = np.empty(time.size, np.int64)  # the best score up to a report, whichever it ends at
-    # A jump costs score but counts as a report: of equal scores the longer sequence wins.
-    one, jump = _UNIT + 1, _UNIT + 1 - PENALTY * _UNIT
+    best = np.empty(time.size, np.int64)  # the worth of the best sequence that ends at a report
+    most = np.empty(time.size, np.int64)  # and of those that end at it or before
     for track in range(edges.size - 1):
         first, last = edges[track], edges[track + 1]
         for i in range(first, last):
-            best[i], before[i] = one, -1
+            best[i] = 1
             for j in range(i - 1, max(first, i - LOOK_BACK) - 1, -1):
                 # No report before j can do better than what there is.
-                if most[j] + one <= best[i]:
+                if most[j] + 1 <= best[i]:
                     break
-                score = best[j] + (one if _possible(time, lat, lon, j, i, speed) else jump)
-                if score > best[i]:
-                    best[i], before[i] = score, j
+                worth = best[j] + (1 if _possible(time, lat, lon, j, i, speed) else 1 - PENALTY)
+                best[i] = max(best[i], worth)
+            kept[i] = i == first or best[i] > most[i - 1]
             most[i] = best[i] if i == first else max(best[i], most[i - 1])
-        i = first
-        for j in range(first, last):
-            if best[j] > best[i]:
-                i = j
-        while i >= 0:
-            kept[i] = True
-            i = before[i]
     return kept
 
 
@@ -107,9 +99,10 @@ def off_track(
     lon: np.ndarray,
     max_speed: float,
 ) -> np.ndarray:
-    """Mark the reports that do not lie on the track of their identity.
+    """Mark the reports that do not lie on the track of their identity so far.
 
-    The order of the reports does not matter where no two of an identity have the same time.
+    The order of the reports does not matter where no two of an identity have the same time. Reports
+    of later times do not change what is said of earlier ones.
 
     Parameters
     ----------

@@ -54,23 +54,18 @@ def loop(time, lat, lon, values, zenith, grid, method):
         north, east = grid.lat[key[1] // grid.nlon], grid.lon[key[1] % grid.nlon]
         gap = (lon[rows].astype(float) - east + 180) % 360 - 180
         distance = (lat[rows] - north) ** 2 + (gap * np.cos(np.deg2rad(north))) ** 2
-        order = np.lexsort((time[rows], distance))
-        for c in range(values.shape[1]):
-            present = [rows[k] for k in order if np.isfinite(values[rows[k], c])]
-            if present:
-                averages[c] = (
-                    values[present, c].astype(float).mean()
-                    if method == "mean"
-                    else values[present[0], c]
-                )
-        angle = zenith[rows].astype(float).mean() if method == "mean" else zenith[rows[order[0]]]
         offset = np.stack([(lat[rows] - north) * grid.nlat / 180, gap * grid.nlon / 360], 1)
-        content[key] = (
-            averages,
-            angle,
-            len(rows),
-            offset.mean(0) if method == "mean" else offset[np.argmin(distance)],
-        )
+        if method == "whole":
+            complete = np.isfinite(values[rows]).sum(1)
+            first = np.lexsort((time[rows], distance, -complete))[0]
+            row = rows[first]
+            content[key] = values[row], zenith[row], len(rows), offset[first]
+            continue
+        for c in range(values.shape[1]):
+            present = [row for row in rows if np.isfinite(values[row, c])]
+            if present:
+                averages[c] = values[present, c].astype(float).mean()
+        content[key] = averages, zenith[rows].astype(float).mean(), len(rows), offset.mean(0)
     return content
 
 
@@ -95,6 +90,52 @@ def test_equals_a_double_loop(method, n, seed):
         assert ours[key][2] == count
         assert ours[key][3] == pytest.approx(offset, abs=1e-4)
         assert np.abs(ours[key][3]).max() <= 0.501
+
+
+@given(n=st.integers(1, 80), seed=st.integers(0, 2**16), missing=st.floats(0, 0.9))
+@settings(max_examples=40)
+def test_a_column_of_whole_footprints_is_that_of_one_of_them(n, seed, missing):
+    time, lat, lon, values, zenith = footprints(n, seed, channels=8, missing=missing)
+    shared = of_platforms(n, seed, merged=True)
+    hour = ((time - START) // np.timedelta64(1, "h")).astype(int)
+    cell = GRID.cell(lat, lon)
+    parts = hourly_cells(
+        time, lat, lon, values, zenith, GRID, START, 3, method="whole", shared=shared
+    )
+    for part in parts:
+        for k, place in enumerate(part.cell):
+            members = np.flatnonzero((hour == part.hour) & (cell == place))
+            assert part.count[k] == len(members)
+            sources = [
+                i
+                for i in members
+                if np.array_equal(values[i], part.values[k], equal_nan=True)
+                and zenith[i] == part.zenith[k]
+                and shared.code[i] == part.platform[k]
+            ]
+            assert sources
+            assert (
+                np.isfinite(values[sources[0]]).sum() == np.isfinite(values[members]).sum(1).max()
+            )
+
+
+def test_the_most_complete_sounding_is_taken_then_the_nearest_then_the_earliest():
+    time = START + np.array([50, 40, 30, 20, 10], "m8[m]")
+    lat, lon = np.array([74, 76, 75, 75, 70]), np.full(5, 2)
+    nan = np.nan
+    values = np.array([[1, 1, nan], [2, 2, nan], [3, 3, nan], [4, nan, 4], [nan, nan, 5]], "f4")
+    zenith = np.arange(5)
+
+    def chosen(rows):
+        columns = (column[rows] for column in (time, lat, lon, values, zenith))
+        (part,) = hourly_cells(*columns, GRID, START, 1, method="whole")
+        return int(part.zenith[0]), part.offset[0].tolist()
+
+    # the centre of the cell is 75° north, 0° east
+    assert chosen([0, 1, 2, 3, 4])[0] == 3
+    assert chosen([0, 1, 2, 4])[0] == 2
+    assert chosen([0, 1, 4])[0] == 1
+    assert chosen([4])[1] == pytest.approx([-5 / 30, 2 / 30])
 
 
 @given(n=st.integers(1, 200), seed=st.integers(0, 2**16))
@@ -176,7 +217,7 @@ def test_times_outside_and_missing_are_left_out():
 
 def test_unknown_method_and_grid_are_refused():
     data = footprints(1, 0)
-    with pytest.raises(ValueError, match="known: mean, nearest"):
+    with pytest.raises(ValueError, match="known: mean, whole"):
         list(hourly_cells(*data, GRID, START, 3, method="median"))
     with pytest.raises(ValueError, match="poles"):
         list(hourly_cells(*data, Grid(7, 12, poles=True), START, 3))

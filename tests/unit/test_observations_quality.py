@@ -159,6 +159,26 @@ def test_a_ship_cannot_be_elsewhere_within_the_hour():
     assert codes(check(nameless, max_speed=30)) == [0] * 6
 
 
+def test_a_table_that_grows_keeps_its_verdicts():
+    # as of a real-time run: the same table six, and then twelve hours later
+    hours = np.arange(12)
+    lat = np.array([0, 0, 60, 0, 0, 60, 60, 60, 60, 60, 60, 60.0])
+    tables = [
+        footprints(
+            np.full((n, 2), 250),
+            time=START + hours[:n] * np.timedelta64(1, "h"),
+            station=["A"] * n,
+            scan_position=[0] * n,
+            lat=lat[:n],
+            lon=[0] * n,
+        )
+        for n in (6, 12)
+    ]
+    early, late = (codes(check(table, max_speed=30)) for table in tables)
+    assert early == late[:6] == [0, 0, Reason.TRACK, 0, 0, Reason.TRACK]
+    assert late[6:] == [Reason.TRACK] * 2 + [0] * 4
+
+
 def test_a_scan_that_travelled_in_time_is_found():
     # a scan every 8/3 s, 18 km further; the fifth says that it was seen a minute later
     scan = np.arange(40)

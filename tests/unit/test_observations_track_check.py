@@ -1,4 +1,7 @@
-"""Track check: what is left out, what is not, and that neither order nor hostile data matter."""
+"""Track check: what is left out, what is not, and that it looks back only.
+
+Neither order nor hostile data matter.
+"""
 
 import time as clock
 
@@ -33,11 +36,16 @@ def strays(lat, lon=None, hours=None, identity=None, speed=30.0):
         ([], []),
         ([5], [0]),
         ([0, 40, 0], [0, 1, 0]),
-        ([40, 0, 0, 0], [1, 0, 0, 0]),
+        # the first is believed, and the second stands against it alone
+        ([40, 0, 0, 0], [0, 1, 0, 0]),
         ([0, 0, 0, 40], [0, 0, 0, 1]),
         ([0, 0, 40, 41, 0, 0], [0, 0, 1, 1, 0, 0]),
-        ([0] * 6 + [40] * 6, [0] * 12),  # moved house
-        ([0] * 5 + [40] * 5 + [0] * 5, [0] * 15),  # went there and back between reports
+        # moved house
+        ([0] * 6 + [40] * 6, [0] * 6 + [1] * 4 + [0] * 2),
+        # went there and back between reports
+        ([0] * 5 + [40] * 5 + [0] * 5, [0] * 5 + [1] * 4 + [0, 1, 0, 0, 0, 0]),
+        # two stations of one name
+        ([0, 40] * 4, [0, 1] * 4),
         ([0] * 5 + [40] * 3 + [0] * 5, [0] * 5 + [1] * 3 + [0] * 5),
         ([0, 0.5, 1, 1.5], [0] * 4),
     ],
@@ -70,6 +78,18 @@ def test_identities_do_not_mix():
         False,
         False,
     ]
+
+
+@given(seed=st.integers(0, 2**16), n=st.integers(0, 60), known=st.floats(0, 1))
+@settings(max_examples=100)
+def test_later_reports_never_change_the_verdict_on_earlier_ones(seed, n, known):
+    generator = np.random.default_rng(seed)
+    hours = np.sort(generator.uniform(0, 200, n))
+    identity = generator.integers(0, 3, n)
+    lat, lon = generator.choice([0, 0, 0, 0.1, 30, -70], n), generator.choice([0, 0, 0, 90], n)
+    first = slice(0, round(known * n))
+    whole = strays(lat, lon, hours, identity)
+    assert strays(lat[first], lon[first], hours[first], identity[first]) == whole[first]
 
 
 @given(seed=st.integers(0, 2**16), n=st.integers(0, 60))

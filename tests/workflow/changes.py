@@ -217,7 +217,7 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
     ),
     "a threshold of QC": _replace(SOURCE, "max_z: 6", "max_z: 5"),
     "a source's `gridding`": _replace(
-        SOURCE, "gridding: {method: mean}", "gridding: {method: nearest}"
+        SOURCE, "gridding: {method: mean}", "gridding: {method: whole}"
     ),
     "a source's `window`": _replace(SOURCE, "window: [-3, 5]", "window: [-3, 3]"),
     "a source's `noise`": _replace(
