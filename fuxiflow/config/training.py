@@ -345,7 +345,7 @@ class Training(Section):
 
     @property
     def linear_fits(self) -> list[SpectralFit]:
-        """What is fitted by zonal wavenumber before stage 2: the filter, and background errors."""
+        """The fits by zonal wavenumber before stage 2: the filter, and background errors."""
         return [
             fit
             for fit in (self.background_filter, self.variational and self.variational.fit)

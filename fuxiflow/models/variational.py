@@ -52,7 +52,9 @@ def misfits(encoder: PillarEncoder, footprints: FootprintBatch, guess: Tensor) -
     return footprints.values - encoder.predictors(footprints, guess) @ encoder.equivalent.T
 
 
-def jacobian(encoder: PillarEncoder, footprints: FootprintBatch, guess: Tensor) -> Tensor:
+def equivalent_jacobian(
+    encoder: PillarEncoder, footprints: FootprintBatch, guess: Tensor
+) -> Tensor:
     """Differentiate a source's equivalents by the column at each footprint.
 
     Parameters
@@ -80,7 +82,7 @@ def jacobian(encoder: PillarEncoder, footprints: FootprintBatch, guess: Tensor) 
 
 @dataclass
 class Information:
-    """What observations say of vertical modes: the quadratic part of J in them, by cell.
+    """The observations' part of J by cell, a quadratic function of vertical modes.
 
     For the modes z of a cell it is z^T ``matrix`` z / 2 - ``vector``^T z, with H^T R^-1 H as matrix
     ``(batch * cell, mode, mode)`` and H^T R^-1 d as vector ``(batch * cell, mode)``.
@@ -225,7 +227,7 @@ class VariationalAnalysis(nn.Module):
             encoder, errors = encoders[name], self.observation_errors[name]
             departures, present = self.checked(name, footprints, guess, encoder)
             # by the scaled vertical modes at the footprint's cell
-            by_channel = jacobian(encoder, footprints, guess)
+            by_channel = equivalent_jacobian(encoder, footprints, guess)
             by_channel = by_channel * scale[footprints.cell][:, None, encoder.seen]
             operators = by_channel @ layer.vertical[encoder.seen]
             spread = self.inflation(name) ** 0.5

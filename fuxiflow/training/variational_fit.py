@@ -24,7 +24,7 @@ from fuxiflow.models.pillars import (
     batch_footprints,
     states_by_cell,
 )
-from fuxiflow.models.variational import SURFACES, jacobian, misfits, surface_of
+from fuxiflow.models.variational import SURFACES, equivalent_jacobian, misfits, surface_of
 from fuxiflow.progress import progress
 from fuxiflow.states.store import StateSeries
 from fuxiflow.training.samples import Archive
@@ -173,7 +173,7 @@ class _Misfits:
         by_cell = states_by_cell(error).flatten(0, 1).index_select(1, encoder.seen)
         columns = by_cell[footprints.places(len(by_cell))][..., None]
         self.values.append(misfits(encoder, footprints, states))
-        self.background.append((jacobian(encoder, footprints, states) @ columns)[..., 0])
+        self.background.append((equivalent_jacobian(encoder, footprints, states) @ columns)[..., 0])
         self.surface.append(surface_of(encoder, footprints))
 
     def errors(self, fitted_channels: Tensor) -> SourceErrors:
