@@ -485,6 +485,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "states_climatology": Linear(
         work.climatology_fields, 3.0, mb=900, states=15, least=0.01, threads=3, read_ahead=True
     ),
+    "states_scored_climatology": Linear(work.year_fields, 18, mb=900, states=15, least=0.01),
     "observations_read": Linear(
         work.observed, 15.4, mb=1200, mb_each=5, least=0.5, start=12, by_grid=False
     ),
@@ -538,7 +539,6 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         work.computed_departures, 20, mb=3000, states=2, by_grid=False
     ),
     "verification_departures": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=10),
-    # table read once; of each time a few thousand rows stay
     "verification_observations": Linear(
         work.observed, 6, mb=1500, mb_each=5, least=0.5, by_grid=False
     ),

@@ -209,6 +209,11 @@ def nodes_reached(config: Config, trained: int) -> int:
     return min(YEAR_NODES, -(-(trained + window) // NODE_DAYS))
 
 
+def year_fields(config: Config, wildcards: Wildcards) -> float:
+    """Count the fields of a climatology of which none repeats another."""
+    return HOURS_A_DAY * YEAR_NODES
+
+
 def climatology_fields(config: Config, wildcards: Wildcards) -> float:
     """Count the fields of the climatology that are packed; others repeat one of them."""
     return HOURS_A_DAY * nodes_reached(config, days(config.periods.training))

@@ -11,7 +11,7 @@ rule verification_baselines_part:
         truth=verification_valid_states("truth"),
         gfs=verification_valid_states("gfs"),
         forecasts=(results("forecasts/gfs/{segment}.zarr") if verification_uses("gfs") else []),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
     output:
         cases=directory(results("scores/baselines/{segment}.zarr")),
     resources:
@@ -34,7 +34,7 @@ rule verification_systems_part:
         analyses=verification_system_analyses,
         era5=verification_valid_states("era5"),
         truth=verification_valid_states("truth"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
     output:
         cases=directory(results("scores/baselines/{system}/{segment}.zarr")),
     resources:
@@ -68,7 +68,7 @@ rule verification_forecasts_part:
         analyses=verification_initial,
         era5=verification_valid_states("era5"),
         truth=verification_valid_states("truth"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
     output:
         cases=directory(results("scores/{experiment}/forecasts/{segment}.zarr")),
     resources:
@@ -108,7 +108,7 @@ rule verification_maps_part:
         forecasts=results("forecasts/{experiment}/{segment}.zarr"),
         era5=verification_valid_states("era5"),
         truth=verification_valid_states("truth"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
     output:
         sums=directory(results("scores/{experiment}/maps/{segment}.zarr")),
     resources:
@@ -140,7 +140,7 @@ rule verification_analyses_part:
         analyses=results("analyses/{experiment}/{segment}.zarr"),
         era5=verification_states("era5"),
         truth=verification_states("truth"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
         grids=cycling_grids,
     output:
         cases=directory(results("scores/{experiment}/analyses/{segment}.zarr")),
@@ -235,7 +235,7 @@ rule verification_observed_part:
         forecasts=verification_observed_forecasts,
         analyses=verification_observed_analyses,
         era5=verification_valid_states("era5"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
         statistics=results("states/statistics.zarr"),
     output:
         sums=directory(results("scores/observed/{segment}.zarr")),

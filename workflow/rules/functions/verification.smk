@@ -25,6 +25,12 @@ def verification_uses(name):
     return used[name]
 
 
+def verification_climatology():
+    """Return the climatology that anomalies are from: that of training, or a public one."""
+    public = CONFIG.verification.climatology is not None
+    return results(f"states/{'scored_' if public else ''}climatology.zarr")
+
+
 def verification_days(wildcards):
     """Return the first and last scored day of the segment of a job: of validation or of the test."""
     return dates(CONFIG.scored_period(wildcards.segment), wildcards.segment)
