@@ -13,13 +13,14 @@ from pathlib import Path
 import requests
 
 from fuxiflow.archive import era5
-from fuxiflow.archive.bucket_findings import check_gfs, check_granules, check_occultations
+from fuxiflow.archive.bucket_findings import check_granules, check_occultations
 from fuxiflow.archive.findings import HurriedSession, ProviderReport
+from fuxiflow.archive.forecast_findings import check_gfs, check_open_data
 from fuxiflow.archive.ibtracs import PRODUCT, check_best_tracks, file_address
 from fuxiflow.archive.ncep_findings import check_ncep
 from fuxiflow.archive.needs import INVARIANTS, WHOLE, Need, all_needs
 from fuxiflow.archive.nnja_findings import check_nnja_ai
-from fuxiflow.archive.open_data import OPEN_DATA, check_open_data
+from fuxiflow.archive.open_data import OPEN_DATA
 from fuxiflow.archive.retries import Absent
 from fuxiflow.archive.store_findings import (
     check_climatology_store,

@@ -46,7 +46,7 @@ class Need:
 
     @property
     def is_climatology(self) -> bool:
-        """Whether a public store of means by day of the year and hour is needed."""
+        """Say whether a public store of means by day of the year and hour is needed."""
         return self.segment == WHOLE and self.days == NO_DAYS
 
     @property

@@ -570,7 +570,7 @@ def configuration(folder, server):
     values["segment_months"] = 1
     values["experiment"]["sources"] = ["nnja_amsua"]
     values["experiment"]["training"]["joint"]["observation_loss"] = {"sources": []}
-    del values["verification"]["systems"]
+    del values["verification"]["systems"], values["verification"]["climatology"]
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return [str(path)]
