@@ -123,6 +123,12 @@ class Verification(Section):
     """Lead times in hours that are compared with observations, multiples of 6, 0 for analyses.
 
     Those beyond ``cycling.max_lead_hours`` are left out."""
+    structure_leads: list[Annotated[int, Field(ge=0, multiple_of=6)]] = Field(
+        [0, 24, 120, 240], min_length=1
+    )
+    """Lead times in hours of spectra and balance, multiples of 6, 0 for analyses.
+
+    Those beyond ``cycling.max_lead_hours`` are left out."""
     withheld: dict[str, Withheld] = {}
     """By source, observations that verification alone reads; by default none."""
     comparisons: dict[str, list[str]] = {}

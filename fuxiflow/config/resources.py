@@ -547,6 +547,11 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         work.observed_leads, 3, states=6, mb=3000, mb_each=1.5, least=0.12, start=15
     ),
     "verification_observed": Linear(work.once, 60, mb=3000, least=60),
+    # of each case seven fields are transformed, and three powers of each spectrum stay
+    "verification_structure_part": Linear(
+        work.structure_cases, 20, states=8, mb=1500, least=0.02, start=15
+    ),
+    "verification_structure": Linear(work.structure_cases, 0, mb=1500, mb_each=0.2, start=15),
     "verification_comparisons": Linear(work.compared_leads, 0, mb=2000, least=0.006, states=1),
     "verification_scores": Linear(work.once, 170, mb=2500, least=10),
     "verification_seeds": Linear(work.once, 60, mb=2500),

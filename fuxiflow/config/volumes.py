@@ -329,6 +329,11 @@ def maps_part(config: Config, wildcards: Wildcards) -> Volume:
     return Volume(2 * whole.mb, whole.files)
 
 
+def structure_part(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of spectra and residuals: nine spectra of each case, in four bytes."""
+    return Volume(1 + work.structure_cases(config, wildcards) * config.grid.nlat * 4e-5, 10)
+
+
 def climatology(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of the climatology; what no state reaches repeats other fields' chunks."""
     fields = work.climatology_fields(config, wildcards)
@@ -412,6 +417,7 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "verification_departures_part": ("scores", small(10, 60)),
     "verification_observations": ("scores", small(30, 1)),
     "verification_observed_part": ("scores", small(60, 200)),
+    "verification_structure_part": ("scores", structure_part),
     "verification_baselines": ("scores", lambda c, w: cases(c, w, 3)),
     "verification_forecasts": ("scores", lambda c, w: cases(c, w, 2)),
     "verification_maps": ("scores", maps),

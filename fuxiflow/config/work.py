@@ -98,6 +98,14 @@ def observed_leads(config: Config, wildcards: Wildcards) -> float:
     return initial_times_made(config, wildcards) * leads_compared * systems
 
 
+def structure_cases(config: Config, wildcards: Wildcards) -> float:
+    """Count the states whose structure is compared with a reference, in a segment or in all."""
+    longest = config.cycling.max_lead_hours
+    leads_compared = sum(lead <= longest for lead in config.verification.structure_leads)
+    systems = 1 + ("gfs" in config.verification.baselines) + len(config.verification.systems)
+    return initial_times_made(config, wildcards) * leads_compared * systems
+
+
 def days_within(config: Config, wildcards: Wildcards, period: Period) -> int:
     """Return the days of a period, of those in a segment where the job has one.
 

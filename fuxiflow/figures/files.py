@@ -32,6 +32,8 @@ FIGURE_IDS = (
     "error_maps",
     "background_filter",
     "obs_departures",
+    "spectra",
+    "balance",
     "costs",
     "hybrid_training",
     "obs_loss_weights",

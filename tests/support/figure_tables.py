@@ -4,6 +4,7 @@ from fuxiflow.figures import (
     activity,
     analysis_error,
     background_filter,
+    balance,
     costs,
     coverage,
     cycling,
@@ -14,6 +15,7 @@ from fuxiflow.figures import (
     obs_loss_weights,
     scorecard,
     skill_vs_lead,
+    spectra,
     surface_error,
     system,
     unrolling,
@@ -60,6 +62,7 @@ def write_stores(root):
     data.write_cycle(root / "full")
     data.write_cycle(root / "no_observations", "no_observations")
     data.write_filter_response(root / "background_filter.parquet")
+    data.write_structure(root)
     data.write_maps(root / "maps.zarr", GRID, leads=(24, 54), names=("Z500", "MSL"))
     data.write_states_and_analyses(root, GRID)
     data.write_grids(root / "noaa20_atms.zarr", GRID)
@@ -132,6 +135,8 @@ def all_tables(stores):
         "obs_departures": obs_departures.table(
             stores / "observed.parquet", ["land_stations"], "full"
         ),
+        "spectra": spectra.table(stores / "spectra.parquet", "full"),
+        "balance": balance.table(stores / "balance.parquet", "full"),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
         "costs": costs.table(
             run_costs.cost_summary(run_costs.job_costs(stores, ["full", "denial"])),

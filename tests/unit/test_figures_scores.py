@@ -305,3 +305,17 @@ def test_no_row_is_cut_at_the_limits_of_another():
         low, high = ax.get_xlim()
         assert low == 0
         assert high >= 3.3
+
+
+def test_one_wide_interval_does_not_flatten_the_curves(tmp_path):
+    data.write_scores(tmp_path / "scores.parquet", leads=[6, 24, 48])
+    table = skill_vs_lead.table(tmp_path / "scores.parquet", "full", "truth")
+    largest = table[table["metric"] == "rmse"].groupby("channel")["value"].max()
+    table.loc[table["lead_time"] == 24, "ci_high"] = 1e6
+    panels = skill_vs_lead.draw(table).axes
+    low, high = next(ax.get_ylim() for ax in panels if "Z500" in ax.get_title("left"))
+    assert low == 0
+    assert largest["Z500"] < high < 1.5 * largest["Z500"]
+    activities = activity.table(tmp_path / "scores.parquet", "full", "truth")
+    activities["ci_high"] = 100.0
+    assert max(ax.get_ylim()[1] for ax in activity.draw(activities).axes) < 2

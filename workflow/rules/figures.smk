@@ -156,6 +156,32 @@ rule figure_obs_departures:
         "../scripts/figure_obs_departures.py"
 
 
+rule figure_spectra:
+    input:
+        spectra=results("scores/spectra.parquet"),
+    output:
+        **figures_files("spectra"),
+    resources:
+        **request("figure_spectra"),
+    params:
+        experiment=figures_main(),
+    script:
+        "../scripts/figure_spectra.py"
+
+
+rule figure_balance:
+    input:
+        balance=results("scores/balance.parquet"),
+    output:
+        **figures_files("balance"),
+    resources:
+        **request("figure_balance"),
+    params:
+        experiment=figures_main(),
+    script:
+        "../scripts/figure_balance.py"
+
+
 rule figure_increment_case:
     input:
         analyses=figures_case_analyses(figures_main()),

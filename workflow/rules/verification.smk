@@ -267,6 +267,39 @@ rule verification_observed:
         "../scripts/verification_observed.py"
 
 
+rule verification_structure_part:
+    input:
+        forecasts=verification_structure_forecasts,
+        analyses=verification_structure_analyses,
+        reference=verification_valid_states(verification_last_reference()),
+    output:
+        cases=directory(results("scores/structure/{segment}.zarr")),
+    resources:
+        **request("verification_structure_part"),
+    params:
+        systems=verification_structure_systems(),
+        period=dates_in(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        leads=verification_structure_leads(),
+    script:
+        "../scripts/verification_structure_part.py"
+
+
+rule verification_structure:
+    input:
+        parts=segments_of(rules.verification_structure_part.output.cases, CONFIG.periods.test),
+    output:
+        spectra=results("scores/spectra.parquet"),
+        balance=results("scores/balance.parquet"),
+    resources:
+        **request("verification_structure"),
+    params:
+        reference=verification_last_reference(),
+        completeness=completeness("cases"),
+    script:
+        "../scripts/verification_structure.py"
+
+
 rule verification_comparisons:
     input:
         own=lambda wildcards: verification_cases(wildcards.scores, wildcards.experiment),
@@ -350,6 +383,7 @@ rule verification:
         verification_tables("scores"),
         rules.verification_acceptance.output,
         rules.verification_observed.output if verification_observed_sources() else [],
+        rules.verification_structure.output,
         expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(results("scores/{name}/cycle.parquet"), name=CONFIG.cycled_experiments),
         expand(results("scores/{name}/observations.parquet"), name=CONFIG.cycled_experiments),

@@ -20,6 +20,8 @@ FIGURES = {
     "scorecard_era5_acc": ("Forecasts", "scorecard against ERA5, ACC"),
     "scorecard_own_acc": ("Forecasts", "scorecard against own analyses, ACC"),
     "error_maps": ("Forecasts", "maps of the mean error"),
+    "spectra": ("Forecasts", "power by wavenumber"),
+    "balance": ("Forecasts", "geostrophic and hydrostatic balance"),
     "obs_departures": ("Forecasts", "departures from observations"),
     "obs_loss_weights": ("System", "weights of observations in the loss"),
     "background_filter": ("Analyses", "filter of backgrounds"),

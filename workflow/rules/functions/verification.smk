@@ -200,6 +200,37 @@ def verification_observed_tables(wildcards):
     )
 
 
+def verification_last_reference():
+    """Return the reference that structure is compared with: the truth, or else ERA5."""
+    return figure_inputs.error_references(CONFIG)[-1]
+
+
+def verification_structure_leads():
+    """Return the lead times in hours of spectra and balance."""
+    longest = CONFIG.cycling.max_lead_hours
+    return [lead for lead in CONFIG.verification.structure_leads if lead <= longest]
+
+
+def verification_structure_systems():
+    """Return the systems whose structure is compared, the main experiment first."""
+    gfs = ["gfs"] if verification_uses("gfs") else []
+    return [CONFIG.figures.experiments[0], *gfs, *CONFIG.verification.systems]
+
+
+def verification_structure_forecasts(wildcards):
+    """Return the forecasts from a segment whose structure is compared."""
+    systems = verification_structure_systems()
+    paths = verification_observed_forecasts(wildcards)
+    return [path for path in paths if Path(path).parent.name in systems]
+
+
+def verification_structure_analyses(wildcards):
+    """Return the analyses of a segment whose structure is compared."""
+    systems = verification_structure_systems()
+    paths = verification_observed_analyses(wildcards)
+    return [path for path in paths if Path(path).parent.name in systems]
+
+
 def verification_near_grids(wildcards):
     """Return the grids of those sources of a segment and the one before.
 
