@@ -452,8 +452,8 @@ def swaths_cost(config: Config, wildcards: Wildcards) -> Cost:
     return Cost(10 + 190.5 * amount, mb)
 
 
-PAGE = Linear(work.once, 20, states=6, mb=1200)
-"""A figure: what it reads are tables, or a few fields."""
+PAGE, TABLES = Linear(work.once, 20, states=6, mb=1200), Linear(work.once, 60, mb=2500)
+"""A figure, which reads tables or a few fields; and what reads the score table."""
 MERGED_CASES = Linear(work.leads_made, 0, mb=1000, mb_each=0.06, least=0.02, start=15)
 PLACES = Linear(work.observed, 600, mb=1500, states=13, least=10, start=20, by_grid=False)
 """Reports and occultations of the embedded world: of a day most fields of the truth."""
@@ -466,8 +466,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "world_era5": Linear(work.world_states, 6, states=8, least=0.02, raw=True),
     "world_gfs": Linear(work.world_gfs_leads, 11, states=8, mb=2300, least=0.3, start=60, raw=True),
     "world_swaths": swaths_cost,
-    "world_networks": PLACES,
-    "world_occultations": PLACES,
+    **dict.fromkeys(("world_networks", "world_occultations"), PLACES),
     "archive_fetch": Linear(work.once, 3000, by_grid=False),
     "states_decode": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_forecasts": Linear(work.gfs_leads, 5.5, states=7.4, raw=True),
@@ -547,15 +546,11 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         work.observed_leads, 3, states=6, mb=3000, mb_each=1.5, least=0.12, start=15
     ),
     "verification_observed": Linear(work.once, 60, mb=3000, least=60),
-    # of each case seven fields are transformed, and three powers of each spectrum stay
-    "verification_structure_part": Linear(
-        work.structure_cases, 20, states=8, mb=1500, least=0.02, start=15
-    ),
+    "verification_structure_part": Linear(work.structure_cases, 20, states=8, mb=1500, start=15),
     "verification_structure": Linear(work.structure_cases, 0, mb=1500, mb_each=0.2, start=15),
     "verification_comparisons": Linear(work.compared_leads, 0, mb=2000, least=0.006, states=1),
     "verification_scores": Linear(work.once, 170, mb=2500, least=10),
-    "verification_seeds": Linear(work.once, 60, mb=2500),
-    "verification_acceptance": Linear(work.once, 60, mb=2500),
+    **dict.fromkeys(("verification_seeds", "verification_acceptance"), TABLES),
 }
 
 
