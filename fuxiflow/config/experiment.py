@@ -36,6 +36,10 @@ class Experiment(Section):
     """Makes the analyses: the trained assimilator, or 3D-Var with its observation equivalents."""
     variational: Variational = Variational()
     """Settings of the assimilator ``variational``."""
+    background: Literal["forecast", "none"] = "forecast"
+    """Where each analysis starts: from the forecast of the one before, or from the climatology.
+
+    With ``none`` analyses are made of the observations of their windows alone, in training too."""
     analyses_after: Literal["assimilator", "joint", "replay", "autoregressive"] | None = None
     """Training stage whose networks make the cycle; by default replay if configured, else joint."""
     forecasts_after: Literal["forecaster", "assimilator", "joint", "autoregressive"] | None = None
@@ -101,5 +105,9 @@ class Experiment(Section):
         if "backgrounds" in until:
             settings["max_lead_hours"] = training.assimilator.max_lead_hours
         if "assimilator" in until:
-            settings |= {"sources": self.sources, "simulated": training.simulated}
+            settings |= {
+                "sources": self.sources,
+                "simulated": training.simulated,
+                "background": self.background,
+            }
         return settings

@@ -63,7 +63,7 @@ def fields_per_sample(training: Training, stage: str) -> int:
     if hasattr(settings, "longest"):
         return 2 + settings.longest
     cycles = getattr(settings, "cycles", 1)
-    return 2 + cycles + 1 + cycles
+    return 2 + cycles + max(1, settings.forecast_steps) + cycles
 
 
 def weight_copies(training: Training, stage: str) -> float:
@@ -109,7 +109,8 @@ def gradient_mb(model: Model, training: Training, stage: str, cells: int, source
     if not hasattr(settings, "longest"):
         assimilator = model.assimilator.model_dump()
         analysis = network_sizes.analysis_values(assimilator, sources, settings.recompute)
-        values = through * (analysis + step * bool(getattr(settings, "background_weight", 0)))
+        ahead = settings.forecast_steps or bool(getattr(settings, "background_weight", 0))
+        values = through * (analysis + step * ahead)
         if settings.recompute and sources:
             values += network_sizes.source_values(assimilator)
     samples = settings.batch / (training.layout(stage).processes * settings.accumulate)
@@ -285,16 +286,16 @@ def update_flop(
     )
     trained = 4 if settings.recompute else 3
     if hasattr(settings, "longest"):
-        first = settings.length(0)
-        last_share = getattr(settings, "rollout_fraction", 0.5)
+        first, last_share = settings.length(0), getattr(settings, "rollout_fraction", 0.5)
         steps = first + last_share * (settings.longest - first)
         return settings.batch * trained * step * steps, 3 * steps * settings.accumulate
     cycles = getattr(settings, "cycles", 1)
     banked = stage == "assimilator" and training.backgrounds is not None
     to_background = 0 if banked else settings.max_lead_hours / 12 / settings.chain
-    following = trained if getattr(settings, "background_weight", 0) else 1
-    each = step + trained * analysis + following * step
-    steps = to_background + 3 * cycles * 2
+    ahead = settings.forecast_steps or 1
+    following = trained if getattr(settings, "background_weight", 0) or ahead > 1 else 1
+    each = step + trained * analysis + following * ahead * step
+    steps = to_background + 3 * cycles * (1 + ahead)
     flop = settings.batch * (to_background * step + cycles * each)
     return flop, steps * settings.accumulate
 
@@ -320,8 +321,7 @@ class TrainingStage:
         if self.stage == "assimilator":
             start += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
         mb = training_job_mb(experiment.model, training, self.stage, cells, len(experiment.sources))
-        threads = settings.threads + training.workers
-        seconds = start + settings.updates * update
+        threads, seconds = settings.threads + training.workers, start + settings.updates * update
         gpus = 0 if training.accelerator == "cpu" else devices
         return Cost(seconds, mb, threads, gpus, training.accelerator == "cuda")
 

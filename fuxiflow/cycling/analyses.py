@@ -127,6 +127,7 @@ def resumed(
     backgrounds: StateSeries,
     climatology: Climatology,
     time: np.datetime64,
+    from_climatology: bool = False,
 ) -> Carry:
     """Put together the states that the cycle at a time started from.
 
@@ -140,6 +141,8 @@ def resumed(
         Goes before a cycle's first analysis.
     time : np.datetime64
         The time of an analysis.
+    from_climatology : bool
+        Whether the cycle begins anew each time, see :func:`cycle`.
 
     Returns
     -------
@@ -155,6 +158,8 @@ def resumed(
     def standardised(states: StateSeries, when: np.datetime64) -> Tensor:
         return networks.normaliser(torch.from_numpy(states.read(when)[None]).to(networks.device))
 
+    if from_climatology:
+        return cold_start(networks, climatology, time)
     time, before = np.datetime64(time, "ns"), np.datetime64(time, "ns") - STEP
     previous = (
         standardised(analyses, before)
@@ -303,6 +308,7 @@ def cycle(
     climatology: Climatology,
     end: np.datetime64,
     assimilator: AnalysisModel | None = None,
+    from_climatology: bool = False,
 ) -> Iterator[tuple[Cycled, Carry]]:
     """Cycle from the carry's time up to an end, both included.
 
@@ -320,6 +326,9 @@ def cycle(
         Time of the last analysis.
     assimilator : AnalysisModel, optional
         Makes the analyses; by default the networks.
+    from_climatology : bool
+        Whether each cycle begins anew from the climatology, as a cold start does: analyses of
+        observations alone.
 
     Yields
     ------
@@ -350,8 +359,11 @@ def cycle(
         del climate
         observed = sum(len(f) for f in observations.values())
         cycled = Cycled(carry.time, physical(carry.background), physical(analysis), observed)
-        following = networks.forecast(carry.previous, analysis, times)[:, : networks.analysed]
-        carry = Carry(carry.time + STEP, following, analysis)
+        if from_climatology:
+            carry = cold_start(networks, climatology, carry.time + STEP)
+        else:
+            following = networks.forecast(carry.previous, analysis, times)[:, : networks.analysed]
+            carry = Carry(carry.time + STEP, following, analysis)
         if not np.isfinite(cycled.analysis).all():
             raise FloatingPointError(
                 f"the analysis of {cycled.time} is not finite; the networks diverged in cycling"

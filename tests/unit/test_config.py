@@ -66,7 +66,9 @@ def complaint(**changes) -> str:
     return message
 
 
-@pytest.mark.parametrize("name", ["demo", "joint", "test", "rehearsal", "real", "lab", "paper"])
+@pytest.mark.parametrize(
+    "name", ["demo", "joint", "test", "rehearsal", "real", "lab", "paper", "fuxiweather"]
+)
 def test_committed_configurations_are_valid(name):
     assert load_configuration(ROOT / "config" / f"{name}.yaml").name == name
 

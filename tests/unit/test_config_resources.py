@@ -306,6 +306,11 @@ def test_updates_take_the_arithmetic_of_their_steps():
     )
     flop, _ = resources.update_flop(experiment, "assimilator", 720 * 1440, 12)
     assert flop == pytest.approx(step + 4 * analysis + step)
+    # FuXi Weather: ten forecasts with gradients from each analysis
+    experiment = load_configuration(ROOT / "config" / "fuxiweather.yaml").resolve("full")
+    analysis = network_sizes.analysis_flop(experiment.model.assimilator.model_dump(), 720 * 1440, 6)
+    flop, _ = resources.update_flop(experiment, "assimilator", 720 * 1440, 6)
+    assert flop == pytest.approx(step + 4 * analysis + 4 * 10 * step)
 
 
 def test_amounts_of_work_are_those_of_the_modules_that_do_it():

@@ -59,6 +59,8 @@ NAMES |= {
         "amsua": ("NC021023",),
         "atms": ("NC021203",),
         "mhs": ("NC021027",),
+        "metopc_amsua": ("NC021023",),
+        "metopc_mhs": ("NC021027",),
         "land_stations": ("NC000001", "NC000002", "NC000007", "NC000101"),
         "radiosondes": ("NC002001",),
     }.items()

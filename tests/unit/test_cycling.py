@@ -115,6 +115,23 @@ def test_each_cycle_starts_from_the_forecast_of_the_one_before(networks, record)
         np.testing.assert_array_equal(background, following.background)
 
 
+def test_without_a_background_each_cycle_starts_from_the_climatology(networks, record):
+    climatology, end = Climatology.read(record.climatology), TIME + 2 * tiny.STEP
+    observer = cycling.Observer(networks, {tiny.SOURCE: SparseGrids(record.grids)})
+    cycles = cycling.cycle(
+        networks, carried(networks, record), observer, climatology, end, from_climatology=True
+    )
+    for cycled, carry in cycles:
+        expected = climatology.at(cycled.time)[:69]
+        np.testing.assert_allclose(cycled.background, expected, rtol=1e-4, atol=1e-3)
+        again = cycling.cold_start(networks, climatology, cycled.time + tiny.STEP)
+        assert carry.time == again.time
+        assert torch.equal(carry.background, again.background)
+        assert torch.equal(carry.previous, again.previous)
+        made = cycling.resumed(networks, None, None, climatology, carry.time, True)
+        assert torch.equal(made.previous, again.previous)
+
+
 def test_a_cycle_counts_the_observed_cells(networks, record):
     observer = cycling.Observer(networks, {tiny.SOURCE: SparseGrids(record.grids)})
     ((cycled, _),) = cycle(networks, record, observer, TIME)

@@ -31,7 +31,7 @@ STAGES = [
     "verification",
     "world",
 ]
-ARCHIVES = ["real", "lab", "paper"]
+ARCHIVES = ["real", "lab", "paper", "fuxiweather"]
 _TRAINED = {
     f"training_{stage}" for stage in ("forecaster", "assimilator", "joint", "autoregressive")
 }

@@ -33,10 +33,9 @@ def main(input, output, params, log):
     errors = getattr(input, "variational", None)
     assimilator = errors and load_variational(errors, networks, Variational(**params.variational))
     climatology = Climatology.read(input.climatology)
-    analyses, backgrounds = (
-        StateSeries(input.analyses, name) for name in ("analysis", "background")
-    )
-    carry = resumed(networks, analyses, backgrounds, climatology, np.datetime64(params.case, "ns"))
+    stores = [StateSeries(input.analyses, name) for name in ("analysis", "background")]
+    time = np.datetime64(params.case, "ns")
+    carry = resumed(networks, *stores, climatology, time, params.from_climatology)
     grids = {
         name: SparseGrids(paths)
         for name, paths in sources.paths_by_source(params.sources, input.grids).items()

@@ -56,16 +56,19 @@ def main(input, output, params, log):
         archive, stage, times.span(*params.dates), np.datetime64(params.reach, "ns")
     )
     devices = DeviceOptions(**params.options)
+    identity = training_identity(vars(params))
     run = open_run(
-        "assimilator",
-        devices,
-        params.state,
-        params.tensorboard,
-        params.seed,
-        log,
-        training_identity(vars(params)),
+        "assimilator", devices, params.state, params.tensorboard, params.seed, log, identity
     )
-    trained = fit_cycles(networks, stage, archive, first_times, run, linear_fits=True)
+    trained = fit_cycles(
+        networks,
+        stage,
+        archive,
+        first_times,
+        run,
+        linear_fits=True,
+        from_climatology=params.from_climatology,
+    )
     trained.write(output.checkpoint, output.losses, before.history)
 
 

@@ -45,16 +45,14 @@ def main(input, output, params, log):
         fresh=params.fresh,
     )
     devices = DeviceOptions(**params.options)
+    identity = training_identity(vars(params))
     run = open_run(
-        "replay",
-        devices,
-        params.state,
-        params.tensorboard,
-        params.seed,
-        log,
-        training_identity(vars(params)),
+        "replay", devices, params.state, params.tensorboard, params.seed, log, identity
     )
-    trained = fit_cycles(networks, stage, archive, first_times, run, odds=odds)
+    origin = params.from_climatology
+    trained = fit_cycles(
+        networks, stage, archive, first_times, run, odds=odds, from_climatology=origin
+    )
     trained.write(output.checkpoint, output.losses, before.history)
 
 
