@@ -415,9 +415,7 @@ def fit_cycles(
         # all windows count for the fits: none from climatology, none without a source, as this plan
         # knows of none
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
-        fit_plan = plans.cycle_plan(
-            run.stage, first_times, warm, Unrolling(), run.seed, **origin
-        )
+        fit_plan = plans.cycle_plan(run.stage, first_times, warm, Unrolling(), run.seed, **origin)
         windows = samples.Batches(archive, fit_plan, designs, networks.standardise)
         initialise_encoders(networks, windows, objective.first_guess, stage.batch, run.log)
     losses = trainer.train(

@@ -53,9 +53,7 @@ def main(input, output, params, log):
     first_times = usable_cycle_times(archive, stage, days, np.datetime64(params.reach, "ns"))
     devices = DeviceOptions(**params.options)
     identity = training_identity(vars(params))
-    run = open_run(
-        "joint", devices, params.state, params.tensorboard, params.seed, log, identity
-    )
+    run = open_run("joint", devices, params.state, params.tensorboard, params.seed, log, identity)
     trained = fit_cycles(
         networks,
         stage,

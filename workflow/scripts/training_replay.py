@@ -46,9 +46,7 @@ def main(input, output, params, log):
     )
     devices = DeviceOptions(**params.options)
     identity = training_identity(vars(params))
-    run = open_run(
-        "replay", devices, params.state, params.tensorboard, params.seed, log, identity
-    )
+    run = open_run("replay", devices, params.state, params.tensorboard, params.seed, log, identity)
     origin = params.from_climatology
     trained = fit_cycles(
         networks, stage, archive, first_times, run, odds=odds, from_climatology=origin
