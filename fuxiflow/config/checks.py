@@ -16,7 +16,7 @@ from fuxiflow.config.archives import load_archives
 from fuxiflow.config.base import Period, complaints, unknown
 from fuxiflow.config.evaluation import BASELINES, is_address
 from fuxiflow.config.experiment import Experiment
-from fuxiflow.config.experiment_checks import background_mistakes
+from fuxiflow.config.experiment_checks import background_mistakes, window_mistakes
 from fuxiflow.grids import REGIONS
 
 if TYPE_CHECKING:
@@ -369,6 +369,7 @@ def _experiment(config: "Config", name: str) -> Iterator[str]:
     yield from _experiment_sources(config, name)
     yield from _denials(config, name)
     yield from background_mistakes(name, experiment)
+    yield from window_mistakes(name, experiment, config.resolve(config.weights_of(name)))
     yield from _simulated_days(config, name)
     yield from _observation_loss(config, name)
     if experiment.weights is not None and experiment.weights not in config.trained_experiments:

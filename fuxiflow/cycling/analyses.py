@@ -5,7 +5,7 @@ It goes on every six hours.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -178,17 +178,25 @@ class Observer:
         Know the sources, their windows and statistics.
     grids : Mapping[str, SparseGrids]
         Observations by source; sources that the networks know may be missing.
+    windows : Mapping[str, Sequence[int]], optional
+        By source, first and last (excluded) hour about the analysis time that are taken, where they
+        are fewer than the networks know.
 
     Raises
     ------
     ValueError
-        For simulated observations, which are to train with alone, or other platforms than the
-        networks know.
+        For simulated observations, which are to train with alone, or other platforms or hours than
+        the networks know.
     KeyError
         For a source that the networks do not know.
     """
 
-    def __init__(self, networks: Networks, grids: Mapping[str, SparseGrids]):
+    def __init__(
+        self,
+        networks: Networks,
+        grids: Mapping[str, SparseGrids],
+        windows: Mapping[str, Sequence[int]] | None = None,
+    ):
         for name, grid in grids.items():
             if grid.origin != "observed":
                 raise ValueError(
@@ -209,13 +217,29 @@ class Observer:
                     f"networks know {', '.join(trained)} in this order; train them again"
                 )
         self.networks, self.grids = networks, grids
+        known = {name: self._known(name) for name in grids}
+        self.windows = {name: tuple((windows or known)[name]) for name in grids}
+        for name, (first, last) in self.windows.items():
+            start, end = known[name]
+            if not start <= first < last <= end:
+                raise ValueError(
+                    f"window [{first}, {last}) h of {name}: the networks know [{start}, {end}) h; "
+                    f"train them again"
+                )
+
+    def _known(self, name: str) -> tuple[int, int]:
+        """The window of a source that the networks know."""
+        return self.networks.design.sources[name].window
 
     def window(self, time: np.datetime64) -> dict[str, FootprintBatch]:
         """Footprints by source in the windows about ``time``; a source without any is left out."""
         footprints = {}
         for name, grid in self.grids.items():
-            window = grid.window(time, *self.networks.design.sources[name].window)
+            window = grid.window(time, *self.windows[name])
             if len(window.cell):
+                # the networks count hours from the start of the window that they know
+                late = self.windows[name][0] - self._known(name)[0]
+                window = replace(window, slot=window.slot + late) if late else window
                 joined = batch_footprints(
                     [window], lambda v, n=name: self.networks.standardise(n, v)
                 )
@@ -238,12 +262,11 @@ class Observer:
         """
         if not self.grids:
             return
-        windows = {name: self.networks.design.sources[name].window for name in self.grids}
         unobserved = [
             time
             for time in times
             if not any(
-                grid.observed_cells(time.astype("datetime64[h]"), *windows[name])
+                grid.observed_cells(time.astype("datetime64[h]"), *self.windows[name])
                 for name, grid in self.grids.items()
             )
         ]

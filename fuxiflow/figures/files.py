@@ -38,6 +38,7 @@ FIGURE_IDS = (
     "hybrid_training",
     "obs_loss_weights",
     "unrolling",
+    "cutoff",
 )
 MODULES = {
     "region_africa": "skill_vs_lead",

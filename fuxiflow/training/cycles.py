@@ -6,7 +6,7 @@ observations where the stage has an observation loss. Where the stage asks for i
 each analysis are compared too, as FuXi Weather 1 does (arXiv 2408.05472).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,19 +33,21 @@ from fuxiflow.training.trainer import Trained, Trainer
 OBSERVED_STATES = ("analysis", "background")
 
 
-def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[str, SourceDesign]:
+def describe_sources(
+    windows: Mapping[str, Sequence[int]], statistics: Mapping[str, Path]
+) -> dict[str, SourceDesign]:
     """Describe sources as the networks take them.
 
-    Windows and platforms are those of the sources' files, channels and statistics those of their
-    grids, whose ``statistics`` stores are given by source.
+    ``windows`` are hours about the analysis time. Platforms are those of the sources' files,
+    channels and statistics those of their grids, whose ``statistics`` stores are given by source.
     """
     designs = {}
-    for name in names:
+    for name, window in windows.items():
         grid_statistics = GridStatistics.read(statistics[name])
         source = sources.load_source(name)
         designs[name] = SourceDesign(
             list(grid_statistics.channels),
-            source.window,
+            tuple(window),
             [float(value) for value in grid_statistics.mean],
             [float(value) for value in grid_statistics.std],
             source.platform_names,

@@ -104,6 +104,7 @@ def arguments(root):
             scores,
             {"labels": {"no_observations": "before it", "full": "3 cycles"}, "reference": "truth"},
         ),
+        "cutoff": (scores, {"data_end": {"no_observations": 5, "full": 3}, "reference": "truth"}),
         "obs_loss_weights": (
             {},
             {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0},

@@ -37,6 +37,7 @@ def params(directory, **values):
         "reach": DATES[0],
         "seed": 3,
         "sources": [tiny.SOURCE],
+        "windows": {tiny.SOURCE: [-3, 5]},
         "simulated": {},
         "accelerator": "cpu",
         "execution": {},

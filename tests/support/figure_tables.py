@@ -7,6 +7,7 @@ from fuxiflow.figures import (
     balance,
     costs,
     coverage,
+    cutoff,
     cycling,
     error_maps,
     hybrid_training,
@@ -125,6 +126,9 @@ def all_tables(stores):
         ),
         "unrolling": unrolling.table(
             stores / "scores.parquet", {"no_observations": "before it", "full": "3 cycles"}, "truth"
+        ),
+        "cutoff": cutoff.table(
+            stores / "scores.parquet", {"no_observations": 5, "full": 3}, "truth"
         ),
         "obs_loss_weights": obs_loss_weights.table(
             {"land_stations": ["T2M"], "radiosondes": ["T500"]}, 1.0

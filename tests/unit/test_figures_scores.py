@@ -7,6 +7,7 @@ import pytest
 from fuxiflow.figures import (
     activity,
     analysis_error,
+    cutoff,
     scorecard,
     scores,
     skill_vs_lead,
@@ -61,6 +62,24 @@ def test_unrolling_shows_the_paired_difference_to_the_first(figure_stores):
     assert last["ci_high"] == pytest.approx(-2 / 3 + 0.05)
     assert first["value"] == pytest.approx(3 * last["value"])
     assert "T500: 1.5 K before it" in texts(unrolling.draw(table))
+
+
+def test_cutoff_counts_hours_since_the_last_datum(figure_stores):
+    table = all_tables(figure_stores)["cutoff"]
+    rows = table[table["channel"] == "Z500"]
+    assert list(rows["lead_time"]) == 2 * [0, 6, 24, 48, 72]
+    first, last = rows.iloc[:5], rows.iloc[5:]
+    assert list(first["hours_since_last_datum"]) == [-5, 1, 19, 43, 67]
+    assert list(last["hours_since_last_datum"]) == [-3, 3, 21, 45, 69]
+    assert list(first["versus"]) == 5 * [0]
+    assert last["versus"].iloc[0] == pytest.approx(-2 / 3)
+    # forecasts of the two were not compared
+    assert last["versus"].iloc[1:].isna().all()
+    drawn = cutoff.draw(table)
+    assert {"data to +5 h", "data to +3 h"} <= set(texts(drawn).split("\n"))
+    above, below = drawn.axes[0], drawn.axes[4]
+    for ax, key in ((above, "lead_time"), (below, "hours_since_last_datum")):
+        assert list(ax.lines[1].get_xdata()) == list(last[key])
 
 
 def test_analysis_error_has_a_line_for_each_analysis_and_the_background(figure_stores):

@@ -136,9 +136,9 @@ def dates_in(period):
 def windows(experiment):
     """Return the assimilation windows of the sources of an experiment.
 
-    Scripts read them from the files of the sources; as a parameter, a change of one is seen.
+    They are those of the sources' files, or what the experiment makes of them.
     """
-    return figure_inputs.source_windows(CONFIG.resolve(experiment).sources)
+    return figure_inputs.assimilation_windows(CONFIG, experiment)
 
 
 def completeness(name):

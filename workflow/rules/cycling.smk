@@ -16,6 +16,7 @@ rule cycling_analyses:
     params:
         compression=CONFIG.states.compression,
         sources=of_experiment(lambda one: one.sources),
+        windows=lambda wildcards: windows(wildcards.experiment),
         from_climatology=of_experiment(lambda one: one.background == "none"),
         variational=cycling_variational_settings,
         dates=dates_in(CONFIG.cycling_period),
@@ -42,6 +43,7 @@ rule cycling_response:
     params:
         coefficients=cycling_coefficients,
         sources=of_experiment(lambda one: one.sources),
+        windows=lambda wildcards: windows(wildcards.experiment),
         from_climatology=of_experiment(lambda one: one.background == "none"),
         variational=cycling_variational_settings,
         case=CONFIG.case.isoformat(),

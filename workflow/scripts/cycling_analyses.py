@@ -47,7 +47,7 @@ def main(input, output, params, log):
     }
     first, last = times.span(*params.dates)
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))
-    observer = Observer(networks, grids)
+    observer = Observer(networks, grids, params.windows)
     observer.check_observed(slots, params.completeness, log)
     climatology = Climatology.read(input.climatology, CLIMATOLOGY_BYTES)
     channels = channel_table().select(networks.design.channels).analysed

@@ -40,7 +40,7 @@ def main(input, output, params, log):
         name: SparseGrids(paths)
         for name, paths in sources.paths_by_source(params.sources, input.grids).items()
     }
-    observations = Observer(networks, grids).window(carry.time)
+    observations = Observer(networks, grids, params.windows).window(carry.time)
     case = Case.of(networks, carry, climatology, observations, assimilator)
     response = perturb_observations(
         case,

@@ -32,7 +32,7 @@ def main(input, output, params, log):
     stage = AssimilatorStage(**params.stage, **vars(params.saving))
     before = checkpoint.load_checkpoint(input.forecaster)
     statistics = {path.parent.name: path for path in input.grid_statistics}
-    designs = describe_sources(params.sources, statistics)
+    designs = describe_sources(params.windows, statistics)
     filter_path = getattr(input, "background_filter", None)
     networks = with_sources(
         before.networks,
