@@ -170,26 +170,7 @@ def resumed(
 
 
 class Observer:
-    """The observations of windows, as the networks take them.
-
-    Parameters
-    ----------
-    networks : Networks
-        Know the sources, their windows and statistics.
-    grids : Mapping[str, SparseGrids]
-        Observations by source; sources that the networks know may be missing.
-    windows : Mapping[str, Sequence[int]], optional
-        By source, first and last (excluded) hour about the analysis time that are taken, where they
-        are fewer than the networks know.
-
-    Raises
-    ------
-    ValueError
-        For simulated observations, which are to train with alone, or other platforms or hours than
-        the networks know.
-    KeyError
-        For a source that the networks do not know.
-    """
+    """The observations of windows, as the networks take them."""
 
     def __init__(
         self,
@@ -197,6 +178,26 @@ class Observer:
         grids: Mapping[str, SparseGrids],
         windows: Mapping[str, Sequence[int]] | None = None,
     ):
+        """Check that the networks know what they are given.
+
+        Parameters
+        ----------
+        networks : Networks
+            Know the sources, their windows and statistics.
+        grids : Mapping[str, SparseGrids]
+            Observations by source; sources that the networks know may be missing.
+        windows : Mapping[str, Sequence[int]], optional
+            By source, first and last (excluded) hour about the analysis time that are taken, where
+            they are fewer than the networks know.
+
+        Raises
+        ------
+        ValueError
+            For simulated observations, which are to train with alone, or other platforms or hours
+            than the networks know.
+        KeyError
+            For a source that the networks do not know.
+        """
         for name, grid in grids.items():
             if grid.origin != "observed":
                 raise ValueError(
@@ -217,10 +218,10 @@ class Observer:
                     f"networks know {', '.join(trained)} in this order; train them again"
                 )
         self.networks, self.grids = networks, grids
-        known = {name: self._known(name) for name in grids}
-        self.windows = {name: tuple((windows or known)[name]) for name in grids}
+        whole = {name: self._known(name) for name in grids}
+        self.windows = {name: tuple((windows or whole)[name]) for name in grids}
         for name, (first, last) in self.windows.items():
-            start, end = known[name]
+            start, end = whole[name]
             if not start <= first < last <= end:
                 raise ValueError(
                     f"window [{first}, {last}) h of {name}: the networks know [{start}, {end}) h; "
