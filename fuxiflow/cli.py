@@ -321,17 +321,21 @@ def _select_channels(options: argparse.Namespace) -> None:
 
 def _build_operators(options: argparse.Namespace) -> None:
     """Build the coefficients of observation operators: of one instrument, or of all."""
+    from fuxiflow.config.simulation import ABSORPTION
     from fuxiflow.operators.microwave import DIRECTORY
-    from fuxiflow.operators.table_builder import SOURCES, build_table
+    from fuxiflow.operators.table_builder import SOURCES, build_table, refitted_table
 
     instruments = [options.instrument] if options.instrument else list(SOURCES)
     if unknown := [name for name in instruments if name not in SOURCES]:
         raise ValueError(f"no table for {unknown[0]!r}, allowed: {', '.join(sorted(SOURCES))}")
-    directory = options.directory or DIRECTORY
+    other = options.absorption != ABSORPTION
+    directory = options.directory or DIRECTORY / (options.absorption if other else "")
     directory.mkdir(parents=True, exist_ok=True)
     for instrument in instruments:
         path = directory / f"{instrument}.npz"
-        build_table(instrument).write(path)
+        committed = DIRECTORY / path.name
+        table = refitted_table(committed, options.absorption) if other else build_table(instrument)
+        table.write(path)
         print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
@@ -437,6 +441,8 @@ def _parser() -> argparse.ArgumentParser:
     operators = _command(commands, _build_operators)
     operators.add_argument("instrument", nargs="?", help="by default all")
     operators.add_argument("directory", nargs="?", type=Path, help="by default resources/operators")
+    absorption = "another model of absorption, R20, at the nodes of the tables there are"
+    operators.add_argument("--absorption", choices=["R19", "R20"], default="R19", help=absorption)
     _command(commands, _build_climate).add_argument(
         "truncation", nargs="?", type=int, default=31, help="spectral truncation, by default 31"
     )

@@ -21,8 +21,6 @@ Work = Callable[[Config, Wildcards], float]
 STATES_A_DAY = HOURS_A_DAY = 4
 YEAR_NODES, NODE_DAYS = 74, 5
 """Nodes of the climatology's year, and the days between them (fuxiflow.states.climatology)."""
-LIBRARY_DAYS = 41
-"""Days of the spin-up that the library of errors reaches back (fuxiflow.world.analysis_errors)."""
 CHANNELS = len(channel_table())
 FULL_CELLS = 720 * 1440
 RAW_CELLS = 721 * 1440
@@ -170,7 +168,7 @@ def spinup_days(config: Config, wildcards: Wildcards) -> float:
 
 def library_states(config: Config) -> int:
     """Count the states of the spin-up that the world's library of errors is made of."""
-    return 1 + int(STATES_A_DAY * min(LIBRARY_DAYS, 0.9 * config.world.spinup_days))
+    return 1 + int(STATES_A_DAY * min(config.world.error_days + 1, 0.9 * config.world.spinup_days))
 
 
 def world_states(config: Config, wildcards: Wildcards) -> float:

@@ -15,7 +15,6 @@ from fuxiflow.models import device_memory
 from fuxiflow.states import climatology
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples
-from fuxiflow.world import analysis_errors
 from tests.support import tiny
 
 CONFIGURATIONS = {
@@ -318,5 +317,3 @@ def test_amounts_of_work_are_those_of_the_modules_that_do_it():
     assert len(climatology.NODES) == work.YEAR_NODES
     assert work.NODE_DAYS == climatology.NODE_DAYS
     assert len(climatology.HOURS) == work.HOURS_A_DAY
-    # the day before the first of them too, workflow/scripts/world_spinup.py
-    assert work.LIBRARY_DAYS == analysis_errors.LIBRARY_DAYS + 1

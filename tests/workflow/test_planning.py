@@ -38,7 +38,8 @@ _TRAINED = {
 
 
 @pytest.mark.parametrize(
-    "configuration", ["test", "demo", "demo+studies", "joint", "rehearsal", *ARCHIVES]
+    "configuration",
+    ["test", "demo", "demo+studies", "demo+demo_fairer", "joint", "rehearsal", *ARCHIVES],
 )
 def test_configurations_plan(plans, configuration):
     jobs = plans(configuration)
