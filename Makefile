@@ -104,7 +104,7 @@ REHEARSE := results/rehearse_real
 rehearse-real: $(READY)
 	$(RUN) snakemake --configfile config/rehearse_world.yaml --cores $(CORES) world
 	$(RUN) fuxiflow publish config/rehearse_world.yaml --folder results/rehearse_world/mirror
-	$(RUN) fuxiflow serve results/rehearse_world/mirror -- \
+	$(RUN) fuxiflow serve --config config/rehearse_real.yaml results/rehearse_world/mirror -- \
 		$(RUN) snakemake --configfile config/real.yaml config/rehearse_real.yaml \
 		--directory $(REHEARSE) --cores $(CORES)
 	$(RUN) snakemake --configfile config/real.yaml config/rehearse_real.yaml \

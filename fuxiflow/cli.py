@@ -205,39 +205,10 @@ def _fetch_open_data(options: argparse.Namespace) -> None:
     """Fetch forecasts of ECMWF's open data, and write the store of a system that is scored."""
     import logging
 
-    from fuxiflow.archive.open_data import fetch_open_data, fields_of_stores
-    from fuxiflow.channels import channel_table
-    from fuxiflow.config.archives import load_archives
-    from fuxiflow.config.configuration import load_configuration
-    from fuxiflow.config.evaluation import is_address
-    from fuxiflow.grids import Grid
-    from fuxiflow.states.open_data import write_open_data
-    from fuxiflow.times import STEP_HOURS, times
+    from fuxiflow.runtime.open_data_systems import fetch_system
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    config = load_configuration(*options.paths)
-    archive = load_archives(changes=config.archives).ecmwf_open_data
-    if archive is None:
-        raise ValueError("config/archive.yaml has no section ecmwf_open_data: give its url there")
-    systems = config.verification.systems
-    system = systems.get(options.system)
-    if system is None or is_address(system.forecasts):
-        raise ValueError(
-            f"verification.systems.{options.system}: no system whose forecasts are a folder, which "
-            f"is to be written; the configuration has {', '.join(systems) or 'none'}"
-        )
-    names, test = config.scored_channels, config.periods.test
-    channels = channel_table() if names is None else channel_table().select(names)
-    paths = fetch_open_data(
-        archive,
-        [time for time in times(test.start, test.end) if time.hour in config.cycling.init_hours],
-        range(STEP_HOURS, config.cycling.max_lead_hours + 1, STEP_HOURS),
-        fields_of_stores(channels),
-        logging.getLogger("fuxiflow"),
-    )
-    title = f"ECMWF open data, {archive.model}, {test.start} to {test.end}"
-    grid = Grid(**config.grid.model_dump())
-    print(write_open_data(paths, Path(system.forecasts), grid, title))
+    print(fetch_system(options.paths, options.system, logging.getLogger("fuxiflow")))
 
 
 def _archive_check(options: argparse.Namespace) -> int:
@@ -273,12 +244,22 @@ def _publish(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> int:
     """Serve a published folder at an address of this machine while a command runs."""
     import subprocess
+    from contextlib import ExitStack
 
-    from fuxiflow.world.public_server import FolderServer, running
+    from fuxiflow.world.public_server import DEFAULT_PORT, FolderServer, moved, running
 
-    with running(FolderServer(options.folder, options.port)) as server:
+    port = options.port
+    if port is None:
+        # what has its addresses rewritten may be served at any free port
+        port = 0 if options.config else DEFAULT_PORT
+    with ExitStack() as stack:
+        server = stack.enter_context(running(FolderServer(options.folder, port)))
+        program = options.program
+        if options.config:
+            copy = stack.enter_context(moved(options.config, server.url))
+            program = [str(copy) if one == str(options.config) else one for one in program]
         print(f"{options.folder} is at {server.url}", flush=True)
-        return subprocess.run(options.program, check=False).returncode
+        return subprocess.run(program, check=False).returncode
 
 
 def _verify_archive(options: argparse.Namespace) -> int:
@@ -340,17 +321,21 @@ def _select_channels(options: argparse.Namespace) -> None:
 
 def _build_operators(options: argparse.Namespace) -> None:
     """Build the coefficients of observation operators: of one instrument, or of all."""
+    from fuxiflow.config.simulation import ABSORPTION
     from fuxiflow.operators.microwave import DIRECTORY
-    from fuxiflow.operators.table_builder import SOURCES, build_table
+    from fuxiflow.operators.table_builder import SOURCES, build_table, refitted_table
 
     instruments = [options.instrument] if options.instrument else list(SOURCES)
     if unknown := [name for name in instruments if name not in SOURCES]:
         raise ValueError(f"no table for {unknown[0]!r}, allowed: {', '.join(sorted(SOURCES))}")
-    directory = options.directory or DIRECTORY
+    other = options.absorption != ABSORPTION
+    directory = options.directory or DIRECTORY / (options.absorption if other else "")
     directory.mkdir(parents=True, exist_ok=True)
     for instrument in instruments:
         path = directory / f"{instrument}.npz"
-        build_table(instrument).write(path)
+        committed = DIRECTORY / path.name
+        table = refitted_table(committed, options.absorption) if other else build_table(instrument)
+        table.write(path)
         print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
@@ -456,6 +441,8 @@ def _parser() -> argparse.ArgumentParser:
     operators = _command(commands, _build_operators)
     operators.add_argument("instrument", nargs="?", help="by default all")
     operators.add_argument("directory", nargs="?", type=Path, help="by default resources/operators")
+    absorption = "another model of absorption, R20, at the nodes of the tables there are"
+    operators.add_argument("--absorption", choices=["R19", "R20"], default="R19", help=absorption)
     _command(commands, _build_climate).add_argument(
         "truncation", nargs="?", type=int, default=31, help="spectral truncation, by default 31"
     )
@@ -538,7 +525,12 @@ def _add_publishing(commands) -> None:
     )
     publishing.add_argument("--folder", type=Path, required=True, help="folder to write")
     serving = _command(commands, _serve)
-    serving.add_argument("--port", type=int, default=8700, help="by default 8700")
+    serving.add_argument("--port", type=int, help="by default 8700, and a free one with --config")
+    serving.add_argument(
+        "--config",
+        type=Path,
+        help="a configuration with addresses at port 8700: COMMAND gets a copy with the server's",
+    )
     serving.add_argument("folder", type=Path, help="what fuxiflow publish has written")
     serving.add_argument("program", nargs="+", metavar="COMMAND", help="after --")
 

@@ -13,15 +13,20 @@ from pathlib import Path
 import requests
 
 from fuxiflow.archive import era5
-from fuxiflow.archive.bucket_findings import check_gfs, check_granules, check_occultations
+from fuxiflow.archive.bucket_findings import check_granules, check_occultations
 from fuxiflow.archive.findings import HurriedSession, ProviderReport
+from fuxiflow.archive.forecast_findings import check_gfs, check_open_data
 from fuxiflow.archive.ibtracs import PRODUCT, check_best_tracks, file_address
 from fuxiflow.archive.ncep_findings import check_ncep
 from fuxiflow.archive.needs import INVARIANTS, WHOLE, Need, all_needs
 from fuxiflow.archive.nnja_findings import check_nnja_ai
-from fuxiflow.archive.open_data import OPEN_DATA, check_open_data
+from fuxiflow.archive.open_data import OPEN_DATA
 from fuxiflow.archive.retries import Absent
-from fuxiflow.archive.store_findings import check_era5_store, check_system_store
+from fuxiflow.archive.store_findings import (
+    check_climatology_store,
+    check_era5_store,
+    check_system_store,
+)
 from fuxiflow.archive.transfer import get_whole
 from fuxiflow.config.archives import Archives, load_archives
 from fuxiflow.config.configuration import load_configuration
@@ -141,7 +146,8 @@ def _gfs_task(archives: Archives, days: tuple[str, str] | None) -> ArchiveTask:
 
 
 def _store_task(name: str, need: Need) -> ArchiveTask:
-    return ArchiveTask(name, need.address, lambda *given: check_system_store(*given, need))
+    check = check_climatology_store if need.is_climatology else check_system_store
+    return ArchiveTask(name, need.address, lambda *given: check(*given, need))
 
 
 def _source_task(archives: Archives, name: str, days: tuple[str, str] | None) -> ArchiveTask:
@@ -345,6 +351,7 @@ def check_archives(paths: Sequence[Path], limit: float = LIMIT) -> int:
                 system.forecasts: f"{name} (forecasts)",
                 system.analyses: f"{name} (analyses)",
             }
+        names |= {config.verification.climatology: "climatology"}
     reports = run_checks(archive_tasks(archives, needs, names), limit)
     print(reports_table(reports))
     return int(any(not one.unasked and not one.is_as_expected for one in reports))

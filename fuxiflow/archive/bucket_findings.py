@@ -1,6 +1,6 @@
-"""Findings about buckets of files: granules, occultations, and GFS.
+"""Findings about buckets of observations: granules and occultations.
 
-What is expected: NOAA's registry pages of JPSS and GFS, the bucket gnss-ro-data's Data Description.
+What is expected: NOAA's registry page of JPSS, the bucket gnss-ro-data's Data Description.
 """
 
 import io
@@ -11,14 +11,12 @@ import h5py
 import numpy as np
 import requests
 
-from fuxiflow.archive import gfs
 from fuxiflow.archive.findings import ProviderReport, lacking, outside_period, shortened
 from fuxiflow.archive.listings import has_objects, list_folders, list_objects
 from fuxiflow.archive.occultations import SUFFIXES, mission_folder
 from fuxiflow.archive.retries import DownloadError
-from fuxiflow.archive.transfer import get_file, get_range, get_whole
-from fuxiflow.channels import channel_table
-from fuxiflow.config.archives import GfsArchive, GranuleArchive, OccultationArchive
+from fuxiflow.archive.transfer import get_file
+from fuxiflow.config.archives import GranuleArchive, OccultationArchive
 
 LARGEST_PIECE = 64 << 20
 """Bytes of a file that is read whole."""
@@ -110,7 +108,7 @@ def check_granules(
             continue
         report.newest_day = max(report.newest_day, str(last))
         report.expect(
-            f"{product}: days {_spell(days)}", outside_period(str(first), str(last), days)
+            f"{product}: days {spell_days(days)}", outside_period(str(first), str(last), days)
         )
         folder = f"{product}/{last:%Y/%m/%d}/"
         key, length = next(list_objects(session, archive.url, folder), ("", 0))
@@ -127,7 +125,8 @@ def check_granules(
             report.expect(f"{product}: {place}", "" if place in file else "it is not there")
 
 
-def _spell(days: tuple[str, str] | None) -> str:
+def spell_days(days: tuple[str, str] | None) -> str:
+    """Return a period in words, that of anybody where there is none."""
     return f"{days[0]} to {days[1]}" if days else "that anybody needs"
 
 
@@ -175,7 +174,7 @@ def check_occultations(
         _check_occultation(session, report, archive, entry, last)
     if days and spans:
         first, last = min(start for start, _ in spans), max(end for _, end in spans)
-        report.expect(f"days {_spell(days)}", outside_period(first, last, days))
+        report.expect(f"days {spell_days(days)}", outside_period(first, last, days))
         for day in map(date.fromisoformat, days):
             there = any(
                 has_objects(
@@ -309,53 +308,3 @@ def _check_heights(report: ProviderReport, values: h5py.Dataset, place: str, ris
     runs = (steps > 0).all() if rising else (steps < 0).all()
     word = "rises" if rising else "falls"
     report.expect(f"{place} {word}", "" if runs else "it does not", matters=False)
-
-
-def check_gfs(
-    session: requests.Session,
-    report: ProviderReport,
-    archive: GfsArchive,
-    days: tuple[str, str] | None,
-) -> None:
-    """Compare a bucket of GFS with what is read of it.
-
-    Parameters
-    ----------
-    session : requests.Session
-        Session of the calling thread.
-    report : ProviderReport
-        Takes the findings.
-    archive : GfsArchive
-        Address and resolution.
-    days : tuple of str or None
-        First and last day that are needed.
-    """
-    names = [
-        name.removeprefix("gfs.")
-        for name in list_folders(session, archive.url, "gfs.")
-        if re.fullmatch(r"gfs\.\d{8}", name)
-    ]
-    report.expect("folders gfs.YYYYMMDD", "" if names else "there are none")
-    if not names:
-        return
-    there = [f"{name[:4]}-{name[4:6]}-{name[6:]}" for name in names]
-    report.newest_day = there[-1]
-    report.expect(f"days {_spell(days)}", outside_period(there[0], there[-1], days))
-    # the newest day may not have come whole
-    init = datetime.fromisoformat(there[max(len(there) - 2, 0)])
-    for lead in (0, 6):
-        url = f"{archive.url}/{gfs.file_path(init, lead, archive.resolution)}"
-        lines = gfs.parse_index(get_whole(session, f"{url}.idx").text, f"{url}.idx")
-        try:
-            ranges = gfs.select_ranges(lines, channel_table(), lead, url)
-        except DownloadError as error:
-            report.expect(f"all channels at {lead} h in .idx", str(error).removeprefix(f"{url}: "))
-            continue
-        report.expect(f"all channels at {lead} h in .idx")
-        start, end = next((start, end) for start, end in ranges if end)
-        message = get_range(session, url, start, end)
-        whole = message[:4] == b"GRIB" and message[7] == 2 and message[-4:] == b"7777"
-        report.expect(
-            f"a message of GRIB 2 at {lead} h where .idx has it",
-            "" if whole else f"bytes {start} to {end} are none",
-        )

@@ -19,6 +19,7 @@ MNEMONICS = {
     "1bamua": ("NC021023", "TMBR", "FOVN", "SAZA"),
     "1bmhs": ("NC021027", "TMBR", "FOVN", "SAZA"),
     "atms": ("NC021203", "TMBR", "FOVN", "SAZA", "ATMSCHQ"),
+    "mtiasi": ("NC021241", "SCRA", "STCH", "ENCH", "CHSF", "FOVN", "SAZA"),
     "gpsro": ("NC003010", "IMPP", "BNDA", "HEIT", "ARFR"),
     "prepbufr": ("ADPSFC", "SFCSHP", "ADPUPA", "POB", "TOB", "TPC", "QOB", "UOB", "SQN"),
 }

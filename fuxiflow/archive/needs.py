@@ -3,7 +3,6 @@
 Rules and ``fuxiflow fetch`` ask for the same. Nothing here says where files come from.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -13,13 +12,15 @@ from fuxiflow import times
 from fuxiflow.channels import Channel, channel_table
 from fuxiflow.config import sources
 from fuxiflow.config.configuration import Config
-from fuxiflow.config.evaluation import is_address
+from fuxiflow.config.evaluation import is_address, store_product
 from fuxiflow.storage.raw_files import Question
 
 INVARIANTS = "invariants"
 """The segment of ERA5 that holds the fields that do not change."""
 WHOLE = "store"
 """The segment of a public store of which all that is needed is fetched together."""
+NO_DAYS = ("", "")
+"""Days of what holds for all: invariants, and a climatology."""
 PRECIPITATION_FIELD = "total_precipitation"
 """ERA5's hourly precipitation, of which 6-h sums are made."""
 
@@ -42,6 +43,11 @@ class Need:
     max_lead_hours: int = 0
     idle: bool = False
     address: str = ""
+
+    @property
+    def is_climatology(self) -> bool:
+        """Say whether a public store of means by day of the year and hour is needed."""
+        return self.segment == WHOLE and self.days == NO_DAYS
 
     @property
     def months(self) -> list[str]:
@@ -100,7 +106,7 @@ def gfs_fields() -> tuple[str, ...]:
 def era5_need(config: Config, segment: str) -> Need:
     """Return what is needed of ERA5 in a segment, or of its invariants."""
     if segment == INVARIANTS:
-        return Need("era5", INVARIANTS, ("", ""))
+        return Need("era5", INVARIANTS, NO_DAYS)
     return Need("era5", segment, _states_days(config, segment), era5_fields())
 
 
@@ -140,13 +146,6 @@ def source_need(config: Config, name: str, segment: str) -> Need:
     return Need(name, segment, _texts((first, last)), idle=idle)
 
 
-def store_product(address: str) -> str:
-    """Return the product of a public store: its name and its folder's, wherever it is mirrored."""
-    parts = [part for part in address.partition("://")[2].split("/") if part]
-    name = "-".join(part.removesuffix(".zarr") for part in parts[-2:])
-    return re.sub(r"[^\w.-]", "_", name)
-
-
 def store_needs(config: Config) -> dict[str, Need]:
     """Return what is needed of public stores that are scored, by product."""
     table = channel_table()
@@ -171,15 +170,29 @@ def store_needs(config: Config) -> dict[str, Need]:
                 max_lead_hours=config.cycling.max_lead_hours if forecasts else 0,
                 address=address,
             )
+    address = config.verification.climatology
+    if address is not None and is_address(address):
+        # which channels it has, and has not, its metadata alone say
+        fields = [field for c in table if not is_humidity(c) for field in store_fields(c, True)]
+        product = store_product(address)
+        by_product[product] = Need(
+            product, WHOLE, NO_DAYS, tuple(sorted(set(fields))), address=address
+        )
     return by_product
+
+
+def is_humidity(channel: Channel) -> bool:
+    """Say whether a channel is of relative humidity, which public stores do not have as ERA5."""
+    return channel.variable == "relative_humidity"
 
 
 def store_fields(channel: Channel, forecasts: bool) -> list[str]:
     """Return the fields of WeatherBench2's stores that a channel is made of."""
     if not channel.analysed:
         return [channel.variable] if forecasts else []
-    humid = channel.variable == "relative_humidity"
-    variables = ("specific_humidity", "temperature") if humid else (channel.variable,)
+    variables = (channel.variable,)
+    if is_humidity(channel):
+        variables = ("specific_humidity", "temperature")
     level = "" if channel.level is None else f" {channel.level}"
     return [f"{variable}{level}" for variable in variables]
 

@@ -7,7 +7,6 @@ package ecmwf-opendata.
 
 import json
 import logging
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,15 +16,12 @@ from pathlib import Path
 import requests
 
 from fuxiflow.archive.fetching import fill
-from fuxiflow.archive.findings import ProviderReport, lacking
 from fuxiflow.archive.gfs import check_messages, of_one_version
-from fuxiflow.archive.listings import list_folders
 from fuxiflow.archive.needs import store_fields
 from fuxiflow.archive.orders import Order, short_digest
 from fuxiflow.archive.raw_store import STORE, MonthFolder
 from fuxiflow.archive.retries import Absent, DownloadError
-from fuxiflow.archive.transfer import Fetched, fetch_ranges, get_file, get_range
-from fuxiflow.channels import channel_table
+from fuxiflow.archive.transfer import Fetched, fetch_ranges, get_file
 from fuxiflow.config.archives import OpenDataArchive
 from fuxiflow.storage.open_data_names import parameters_of
 
@@ -38,7 +34,6 @@ MODEL_FOLDER_SINCE = datetime(2024, 2, 29)
 EARLIER_FOLDERS = {"ifs": ("0p25", "0p4-beta"), "aifs-single": ("aifs/0p25",)}
 """Folders below that of the hour in which a model's files lay before."""
 _KEYS = ("param", "levtype", "_offset", "_length")
-_GRID = (1440, 721, 90.0, 180.0)
 
 
 @dataclass(frozen=True)
@@ -159,7 +154,7 @@ def choose_messages(
     return sorted(selected, key=lambda one: one.start)
 
 
-def _find_index(
+def find_index(
     session: requests.Session, archive: OpenDataArchive, places: Sequence[str]
 ) -> tuple[str, str]:
     """Return the address of a file and its index, of the first place that has one.
@@ -186,13 +181,14 @@ def _find_index(
     for place in places:
         url = f"{archive.url}/{place}"
         try:
-            return url, get_file(session, _index_of(url)).text
+            return url, get_file(session, index_address(url)).text
         except Absent:
             continue
-    raise Absent(_index_of(f"{archive.url}/{places[0]}"))
+    raise Absent(index_address(f"{archive.url}/{places[0]}"))
 
 
-def _index_of(url: str) -> str:
+def index_address(url: str) -> str:
+    """Return the address of the index of a file."""
     return f"{url.removesuffix('.grib2')}.index"
 
 
@@ -218,8 +214,8 @@ def step_order(archive: OpenDataArchive, fields: Sequence[str], init: datetime, 
     places = step_paths(archive, init, lead)
 
     def load(session: requests.Session, target: Path) -> Fetched:
-        url, text = _find_index(session, archive, places)
-        index = _index_of(url)
+        url, text = find_index(session, archive, places)
+        index = index_address(url)
         selected = choose_messages(parse_json_lines(text, index), fields, index)
         ranges = [(one.start, one.end) for one in selected]
         return fetch_ranges(session, url, target, ranges, check_messages)
@@ -295,88 +291,6 @@ def fetch_open_data(
             "for different times; is url of ecmwf_open_data in config/archive.yaml right?"
         )
     return paths
-
-
-def check_open_data(
-    session: requests.Session, report: ProviderReport, archive: OpenDataArchive
-) -> None:
-    """Compare the archive with what is read of it.
-
-    Parameters
-    ----------
-    session : requests.Session
-        Session of the calling thread.
-    report : ProviderReport
-        Takes the findings.
-    archive : OpenDataArchive
-        Address, model and resolution.
-    """
-    names = list_folders(session, archive.url, "2")
-    days = [name for name in names if re.fullmatch(r"\d{8}", name)]
-    report.expect("folders YYYYMMDD", "" if days else "there are none", assumed=True)
-    if not days:
-        return
-    report.newest_day = f"{days[-1][:4]}-{days[-1][4:6]}-{days[-1][6:]}"
-    # the newest day may not have come whole
-    init = datetime.strptime(days[max(len(days) - 2, 0)], "%Y%m%d")
-    places = step_paths(archive, init, 6)
-    url, text = _find_index(session, archive, places)
-    report.expect(
-        f"files at {places[0]}",
-        "" if url == f"{archive.url}/{places[0]}" else f"at {url}",
-        assumed=True,
-        matters=False,
-    )
-    index = _index_of(url)
-    messages = parse_json_lines(text, index)
-    levels = {one.level for one in messages} - {None}
-    report.expect(
-        "the 13 levels of the channels",
-        lacking(f"{one} hPa" for one in channel_table().pressure_levels if one not in levels),
-        assumed=True,
-        matters=False,
-    )
-    try:
-        selected = choose_messages(messages, fields_of_stores(channel_table()), index)
-    except DownloadError as error:
-        report.expect("all channels in .index", str(error).removeprefix(f"{index}: "))
-        return
-    report.expect("all channels in .index")
-    first = min(selected, key=lambda one: one.end - one.start)
-    message = get_range(session, url, first.start, first.end)
-    whole = (message[:4], message[-4:]) == (b"GRIB", b"7777") and message[7] == 2
-    report.expect(
-        "a message of GRIB 2 where .index has it",
-        "" if whole else f"bytes {first.start} to {first.end} are none",
-    )
-    if whole:
-        seen = grid_corner(message)
-        report.expect(
-            "1440 x 721 points from 90 north and 180 west",
-            "" if seen == _GRID else "{} x {} from {} and {}".format(*seen),
-            assumed=True,
-            matters=False,
-        )
-
-
-def grid_corner(message: bytes) -> tuple[int, int, float, float]:
-    """Return columns, rows, and latitude and longitude of the first point (template 3.0 of GRIB 2).
-
-    ``message`` is whole; all are 0 where it has no grid.
-    """
-    place = 16
-    while place + 63 < len(message):
-        length, kind = int.from_bytes(message[place : place + 4], "big"), message[place + 4]
-        if kind == 3:
-            section = message[place : place + length]
-            columns, rows, lat, lon = (
-                int.from_bytes(section[octet : octet + 4], "big") for octet in (30, 34, 46, 50)
-            )
-            return columns, rows, lat / 1e6, lon / 1e6
-        if length < 5:
-            break
-        place += length
-    return 0, 0, 0.0, 0.0
 
 
 def fields_of_stores(channels: Iterable) -> list[str]:

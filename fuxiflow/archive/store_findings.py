@@ -16,7 +16,14 @@ from fuxiflow.archive.era5_zarr import (
     levels_by_variable,
 )
 from fuxiflow.archive.findings import ProviderReport, lacking, shortened
-from fuxiflow.archive.mirrors_of_stores import LEAD, lead_hours_of, needed_times
+from fuxiflow.archive.mirrors_of_stores import (
+    DAY,
+    HOUR,
+    LEAD,
+    days_and_hours,
+    lead_hours_of,
+    needed_times,
+)
 from fuxiflow.archive.needs import PRECIPITATION_FIELD, Need, era5_fields
 from fuxiflow.archive.public_zarr import PublicStore
 from fuxiflow.archive.retries import Absent
@@ -162,6 +169,50 @@ def check_system_store(session: requests.Session, report: ProviderReport, need: 
         name = PROBED if PROBED in there else there[0]
         place = int(np.flatnonzero(time == starts[shared][-1])[0])
         _check_piece(session, report, store, name, place, starts[shared][-1])
+
+
+def check_climatology_store(session: requests.Session, report: ProviderReport, need: Need) -> None:
+    """Compare a climatology by day of the year and hour with what is mirrored of it.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    report : ProviderReport
+        Takes the findings.
+    need : Need
+        What is needed of it.
+    """
+    store = PublicStore(session, need.address)
+    report.expect(OPENED)
+    levels_of = levels_by_variable(need.fields)
+    dimensions = (HOUR, DAY, *DIMENSIONS[1:])
+    there = _check_variables(report, store, levels_of, dimensions, all_needed=False)
+    lat, lon = (store.coordinate(session, name) for name in ("latitude", "longitude"))
+    _check_grid(report, need.address, lat, lon)
+    needed = sorted({level for levels in levels_of.values() for level in levels or ()})
+    levels = store.coordinate(session, "level") if "level" in store else []
+    stored = {round(float(level)) for level in levels}
+    report.expect(
+        f"levels {shortened(needed)} hPa",
+        lacking(f"{level} hPa" for level in needed if level not in stored),
+        matters=not stored & {*needed},
+    )
+    days_and_hours(session, store)
+    report.expect("days 1 to 366 of the year, at 00, 06, 12 and 18 UTC", assumed=True)
+    large = [
+        f"one of {name} has {np.prod(store.array(name).chunks) * 4 / 2**20:.0f} MB"
+        for name in there
+        if np.prod(store.array(name).chunks) * 4 > MOST_CHUNK
+    ]
+    report.expect("chunks that fit into memory", shortened(large, 1), assumed=True)
+    if PROBED in there:
+        values, whole = store.load(session, PROBED, _piece(store, PROBED, 0))
+        credible = whole.all() and values.min() > PHYSICAL[0] and values.max() < PHYSICAL[1]
+        report.expect(
+            f"{PROBED} of the first day, {PHYSICAL[0]:g} to {PHYSICAL[1]:g} K",
+            "" if credible else f"it has {values.min():g} to {values.max():g}",
+        )
 
 
 def _check_variables(

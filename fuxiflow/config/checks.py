@@ -16,6 +16,7 @@ from fuxiflow.config.archives import load_archives
 from fuxiflow.config.base import Period, complaints, unknown
 from fuxiflow.config.evaluation import BASELINES, is_address
 from fuxiflow.config.experiment import Experiment
+from fuxiflow.config.experiment_checks import background_mistakes, window_mistakes
 from fuxiflow.grids import REGIONS
 
 if TYPE_CHECKING:
@@ -154,13 +155,37 @@ def _systems(config: "Config") -> Iterator[str]:
         if name in taken:
             yield f"{key}: the name is taken, allowed: others than {', '.join(sorted(taken))}"
         for store in filter(None, (system.forecasts, system.analyses)):
-            if is_address(store) and config.kind == "embedded":
-                yield (
-                    f"{key}: {store} is of the real atmosphere, allowed with kind: archive; the "
-                    "embedded world is compared with stores in folders"
-                )
-            elif not is_address(store) and not Path(store).is_dir():
-                yield f"{key}: {store} is no folder, allowed: a Zarr store, or its address"
+            yield from _public_store(config, key, store)
+    if config.verification.climatology is not None:
+        yield from _public_store(
+            config, "verification.climatology", config.verification.climatology
+        )
+
+
+def _public_store(config: "Config", key: str, store: str) -> Iterator[str]:
+    """Check the address or the folder of a store that scores are made with.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    key : str
+        The key that names the store.
+    store : str
+        Its address, or the path of its folder.
+
+    Yields
+    ------
+    str
+        What is wrong with it.
+    """
+    if is_address(store) and config.kind == "embedded":
+        yield (
+            f"{key}: {store} is of the real atmosphere, allowed with kind: archive; the "
+            "embedded world is compared with stores in folders"
+        )
+    elif not is_address(store) and not Path(store).is_dir():
+        yield f"{key}: {store} is no folder, allowed: a Zarr store, or its address"
 
 
 def _withheld(config: "Config") -> Iterator[str]:
@@ -343,6 +368,8 @@ def _experiment(config: "Config", name: str) -> Iterator[str]:
     experiment = config.resolve(name)
     yield from _experiment_sources(config, name)
     yield from _denials(config, name)
+    yield from background_mistakes(name, experiment)
+    yield from window_mistakes(name, experiment, config.resolve(config.weights_of(name)))
     yield from _simulated_days(config, name)
     yield from _observation_loss(config, name)
     if experiment.weights is not None and experiment.weights not in config.trained_experiments:

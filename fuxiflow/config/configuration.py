@@ -29,7 +29,7 @@ from fuxiflow.config.base import (
     read_yaml,
 )
 from fuxiflow.config.completeness import Completeness
-from fuxiflow.config.derived import denied_name, derived_experiments, seed_name
+from fuxiflow.config.derived import cutoff_name, denied_name, derived_experiments, seed_name
 from fuxiflow.config.evaluation import DRAWN, Cycling, Figures, Perturbation, Verification
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.simulation import SimulatedSource, instruments_with_operator
@@ -140,8 +140,8 @@ class Config(Section):
         for name, override in derived_experiments(self.experiment, self.experiments).items():
             if self.experiments.get(name, override) != override:
                 raise ValueError(
-                    f"experiments.{name}: the name is that of a denial or seed of another one, "
-                    f"allowed: another name"
+                    f"experiments.{name}: the name is that of a denial, cut-off or seed of "
+                    f"another, allowed: another name"
                 )
             self.experiments[name] = override
         return self
@@ -207,6 +207,10 @@ class Config(Section):
     def denials_of(self, name: str) -> list[str]:
         """Return the experiments without one source of an experiment each."""
         return [denied_name(name, source) for source in self.resolve(name).denied]
+
+    def cutoffs_of(self, name: str) -> list[str]:
+        """Return the experiments with the earlier cut-offs of an experiment."""
+        return [cutoff_name(name, hours) for hours in self.resolve(name).cutoffs]
 
     @property
     def seeds(self) -> dict[str, list[str]]:
@@ -287,8 +291,8 @@ class Config(Section):
     def comparisons(self) -> dict[str, list[str]]:
         """By experiment, those that its scores are compared with.
 
-        ``verification`` and ``figures`` name them. Denials are compared with the whole, and further
-        seeds as the first one is.
+        ``verification`` and ``figures`` name them. Denials and cut-offs are compared with the
+        whole, and further seeds as the first one is.
         """
         pairs = [
             (name, other)
@@ -299,6 +303,7 @@ class Config(Section):
         if self.figures.hybrid_training:
             pairs.append(self.figures.hybrid_training[::-1])
         pairs += [(name, other) for name in self.experiments for other in self.denials_of(name)]
+        pairs += [(other, name) for name in self.experiments for other in self.cutoffs_of(name)]
         pairs += [
             (seed_name(name, number), seed_name(other, number))
             for name, other in pairs

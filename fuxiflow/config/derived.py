@@ -1,7 +1,8 @@
-"""Experiments that others ask for: without one of their sources, and trained with other seeds.
+"""Experiments that others ask for: without a source, with an earlier cut-off, with other seeds.
 
-``denial`` of an experiment makes ``{name}_no_{source}``, ``seeds`` makes ``{name}_seed2`` and on.
-They are overrides of the default experiment like those that a person writes.
+``denial`` of an experiment makes ``{name}_no_{source}``, ``cutoffs`` makes
+``{name}_cutoff_{hours}``, and ``seeds`` makes ``{name}_seed2`` and on. They are overrides of the
+default experiment like those that a person writes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,13 +12,19 @@ from pydantic import ValidationError
 from fuxiflow.config.base import lay_over
 from fuxiflow.config.experiment import Experiment
 
-NOT_DERIVED = {"denial": [], "retrained": [], "seeds": 1}
+NOT_DENIED = {"denial": [], "retrained": [], "cutoffs": [], "retrained_cutoffs": []}
+NOT_DERIVED = NOT_DENIED | {"seeds": 1}
 """Settings of a derived experiment, from which nothing is derived again."""
 
 
 def denied_name(name: str, source: str) -> str:
     """Return the name of an experiment without one of its sources."""
     return f"{name}_no_{source}"
+
+
+def cutoff_name(name: str, hours: int) -> str:
+    """Return the name of an experiment whose analyses are made ``hours`` after their time."""
+    return f"{name}_cutoff_{hours}"
 
 
 def seed_name(name: str, number: int) -> str:
@@ -43,8 +50,9 @@ def derived_experiments(
         By name, what each derived experiment changes of the default.
     """
     settings = default.model_dump()
-    denials = dict(_each(settings, experiments, _denials))
-    return denials | dict(_each(settings, experiments | denials, _seeds))
+    changed = dict(_each(settings, experiments, _denials))
+    changed |= dict(_each(settings, experiments, _cutoffs))
+    return changed | dict(_each(settings, experiments | changed, _seeds))
 
 
 def _each(settings: dict, experiments: Mapping[str, dict | None], derive) -> Iterator:
@@ -92,12 +100,35 @@ def _denials(name: str, override: dict, experiment: Experiment) -> Iterator[tupl
     """
     for source in experiment.denied:
         others = [other for other in experiment.sources if other != source]
-        change = {"sources": others, "denial": [], "retrained": []}
+        change = NOT_DENIED | {"sources": others}
         if source in experiment.retrained:
             change |= {"weights": None, "training": _training_without(source, experiment)}
         else:
             change["weights"] = experiment.weights or name
         yield denied_name(name, source), lay_over(override, change)
+
+
+def _cutoffs(name: str, override: dict, experiment: Experiment) -> Iterator[tuple[str, dict]]:
+    """Yield the experiments with earlier cut-offs.
+
+    Parameters
+    ----------
+    name : str
+        Name of the experiment with its own cut-off.
+    override : dict
+        What it changes of the default.
+    experiment : Experiment
+        Its settings.
+
+    Yields
+    ------
+    tuple of str and dict
+        Name and override.
+    """
+    for hours in experiment.cutoffs:
+        weights = None if hours in experiment.retrained_cutoffs else experiment.weights or name
+        change = NOT_DENIED | {"cutoff_hours": hours, "weights": weights}
+        yield cutoff_name(name, hours), lay_over(override, change)
 
 
 def _training_without(source: str, experiment: Experiment) -> dict:

@@ -1,5 +1,6 @@
 """Settings of the cycle over the test period, of its scores, and of the figures."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -44,6 +45,13 @@ class Cycling(Section):
 def is_address(store: str) -> bool:
     """Say whether a store is given by its address, and not by the path of a folder."""
     return store.startswith(("http://", "https://"))
+
+
+def store_product(address: str) -> str:
+    """Return the product of a public store: its name and its folder's, wherever it is mirrored."""
+    parts = [part for part in address.partition("://")[2].split("/") if part]
+    name = "-".join(part.removesuffix(".zarr") for part in parts[-2:])
+    return re.sub(r"[^\w.-]", "_", name)
 
 
 class ScoredSystem(Section):
@@ -93,6 +101,12 @@ class Verification(Section):
     """Other forecasts that are scored too."""
     systems: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ScoredSystem] = {}
     """By name, forecasts of others that are scored and compared too, on the same start times."""
+    climatology: str | None = Field(None, min_length=1)
+    """Climatology by day of the year and hour, a Zarr store in WeatherBench2's layout.
+
+    The path of a folder, or the address of a public store, which ``kind: archive`` fetches. The
+    anomalies of all scores are from it, and so is the baseline ``climatology``; relative humidity
+    and channels that it lacks are of the training period, and so by default are all."""
     bootstrap: Positive = 200
     """Samples of the bootstrap that gives scores of departures their confidence intervals."""
     block_days: Positive = 3
@@ -107,6 +121,12 @@ class Verification(Section):
         [0, 12, 24, 48, 72, 120, 168, 240], min_length=1
     )
     """Lead times in hours that are compared with observations, multiples of 6, 0 for analyses.
+
+    Those beyond ``cycling.max_lead_hours`` are left out."""
+    structure_leads: list[Annotated[int, Field(ge=0, multiple_of=6)]] = Field(
+        [0, 24, 120, 240], min_length=1
+    )
+    """Lead times in hours of spectra and balance, multiples of 6, 0 for analyses.
 
     Those beyond ``cycling.max_lead_hours`` are left out."""
     withheld: dict[str, Withheld] = {}

@@ -1,11 +1,12 @@
 """Settings that may differ between experiments: sources, networks, and how they are used."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from fuxiflow.config.base import Positive, Section
 from fuxiflow.config.network_sizes import Model
+from fuxiflow.config.sources import load_source
 from fuxiflow.config.training import Training
 
 
@@ -33,6 +34,20 @@ class Experiment(Section):
     """Experiment whose networks are used; by default its own."""
     assimilator: Literal["networks", "variational"] = "networks"
     """Makes the analyses: the trained assimilator, or ``training.variational`` alone."""
+    background: Literal["forecast", "none"] = "forecast"
+    """Where each analysis starts: from the forecast of the one before, or from the climatology.
+
+    With ``none`` analyses are made of the observations of their windows alone, in training too."""
+    windows: dict[str, tuple[int, int]] = {}
+    """By source, hours about the analysis time whose observations enter, end excluded.
+
+    By default they are those of the source's file. None reaches farther than 6 h."""
+    cutoff_hours: int | None = Field(None, ge=-5, le=6)
+    """Hours after the analysis time at which the analysis is made; by default windows are whole.
+
+    What has not arrived by then is left out, in training and in the cycle."""
+    latency_hours: dict[str, Annotated[int, Field(ge=0)]] = {}
+    """By source, hours from an observation to its arrival, which ``cutoff_hours`` heeds; else 0."""
     analyses_after: Literal["assimilator", "joint", "replay", "autoregressive"] | None = None
     """Training stage whose networks make the cycle; by default replay if configured, else joint."""
     forecasts_after: Literal["forecaster", "assimilator", "joint", "autoregressive"] | None = None
@@ -62,6 +77,13 @@ class Experiment(Section):
     with each of them."""
     retrained: list[str] = []
     """Those of ``denial`` whose experiment trains networks of its own, without the source too."""
+    cutoffs: list[Annotated[int, Field(ge=0, le=6)]] = []
+    """Values of ``cutoff_hours`` with which an experiment is made, one after the other.
+
+    They are experiments ``{name}_cutoff_{hours}`` with the networks of this one, and are compared
+    with it."""
+    retrained_cutoffs: list[Annotated[int, Field(ge=0, le=6)]] = []
+    """Those of ``cutoffs`` whose experiment trains networks of its own, with such windows."""
     model: Model = Model()
     """Sizes of the networks."""
     training: Training
@@ -71,6 +93,18 @@ class Experiment(Section):
     def denied(self) -> list[str]:
         """Sources that are withheld, one at a time."""
         return self.sources if self.denial == "each" else self.denial
+
+    def window_of(self, source: str) -> tuple[int, int]:
+        """Return the hours about the analysis time whose observations of a source enter."""
+        first, last = self.windows.get(source) or load_source(source).window
+        if self.cutoff_hours is not None:
+            last = min(last, self.cutoff_hours - self.latency_hours.get(source, 0))
+        return first, last
+
+    @property
+    def assimilated_windows(self) -> dict[str, tuple[int, int]]:
+        """By source that is assimilated, the hours whose observations enter."""
+        return {name: self.window_of(name) for name in self.sources}
 
     def recipe(self, stage: str) -> dict:
         """Return all settings that the networks after a training stage depend on.
@@ -99,5 +133,10 @@ class Experiment(Section):
         if "backgrounds" in until:
             settings["max_lead_hours"] = training.assimilator.max_lead_hours
         if "assimilator" in until:
-            settings |= {"sources": self.sources, "simulated": training.simulated}
+            settings |= {
+                "sources": self.sources,
+                "simulated": training.simulated,
+                "background": self.background,
+                "windows": self.assimilated_windows,
+            }
         return settings

@@ -3,6 +3,8 @@
 Imports nothing heavy.
 """
 
+from collections.abc import Mapping, Sequence
+
 from fuxiflow import channels, times
 from fuxiflow.config import sources
 from fuxiflow.config.base import Period
@@ -36,22 +38,42 @@ def case_segment(config: Config) -> str:
     return times.segment(config.case.date(), config.segment_months)
 
 
-def case_grids(config: Config, names: list[str]) -> dict[str, list[str]]:
+def case_grids(config: Config, windows: Mapping[str, Sequence[int]]) -> dict[str, list[str]]:
     """Return by source the segments of the cycle that its window about the case touches."""
     cycled = config.segments(config.cycling_period)
     touched_by = {}
-    for name in names:
-        first, last = (
-            config.case + times.hours(count) for count in sources.load_source(name).window
-        )
+    for name, window in windows.items():
+        first, last = (config.case + times.hours(count) for count in window)
         touched = config.segments(Period(start=first.date(), end=last.date()))
         touched_by[name] = [segment for segment in cycled if segment in touched]
     return touched_by
 
 
 def source_windows(names: list[str]) -> dict[str, list[int]]:
-    """Return the assimilation windows of sources in hours about the analysis time."""
+    """Return the windows of sources by their files, in hours about the analysis time."""
     return {name: list(sources.load_source(name).window) for name in names}
+
+
+def assimilation_windows(config: Config, experiment: str) -> dict[str, list[int]]:
+    """Return by source the hours about the analysis time whose observations enter an experiment."""
+    windows = config.resolve(experiment).assimilated_windows
+    return {name: list(window) for name, window in windows.items()}
+
+
+def data_ends(config: Config) -> dict[str, int]:
+    """Return the experiments of the figure ``cutoff`` with the hour at which their data end.
+
+    They are the first that has ``cutoffs``, and those. Hours count from the analysis time; nothing
+    where no experiment has any.
+    """
+    name = next((name for name in config.experiments if config.resolve(name).cutoffs), None)
+    shown = [name, *config.cutoffs_of(name)] if name else []
+    return {
+        shown_name: max(
+            (end for _, end in assimilation_windows(config, shown_name).values()), default=0
+        )
+        for shown_name in shown
+    }
 
 
 def joint_experiment(config: Config) -> str | None:
@@ -124,7 +146,7 @@ def diagram_settings(config: Config, experiment: str, world: str) -> dict:
             name: {
                 "long_name": source.long_name,
                 "channels": len(source.channels),
-                "window": list(source.window),
+                "window": list(config.resolve(experiment).window_of(name)),
                 "kind": observing_kind(source),
             }
             for name, source in loaded.items()

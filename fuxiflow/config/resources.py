@@ -64,7 +64,7 @@ def fields_per_sample(training: Training, stage: str) -> int:
     if hasattr(settings, "longest"):
         return 2 + settings.longest
     cycles = getattr(settings, "cycles", 1)
-    return 2 + cycles + 1 + cycles
+    return 2 + cycles + max(1, settings.forecast_steps) + cycles
 
 
 def weight_copies(training: Training, stage: str) -> float:
@@ -110,7 +110,8 @@ def gradient_mb(model: Model, training: Training, stage: str, cells: int, source
     if not hasattr(settings, "longest"):
         assimilator = model.assimilator.model_dump()
         analysis = network_sizes.analysis_values(assimilator, sources, settings.recompute)
-        values = through * (analysis + step * bool(getattr(settings, "background_weight", 0)))
+        ahead = settings.forecast_steps or bool(getattr(settings, "background_weight", 0))
+        values = through * (analysis + step * ahead)
         if settings.recompute and sources:
             values += network_sizes.source_values(assimilator)
     samples = settings.batch / (training.layout(stage).processes * settings.accumulate)
@@ -286,16 +287,16 @@ def update_flop(
     )
     trained = 4 if settings.recompute else 3
     if hasattr(settings, "longest"):
-        first = settings.length(0)
-        last_share = getattr(settings, "rollout_fraction", 0.5)
+        first, last_share = settings.length(0), getattr(settings, "rollout_fraction", 0.5)
         steps = first + last_share * (settings.longest - first)
         return settings.batch * trained * step * steps, 3 * steps * settings.accumulate
     cycles = getattr(settings, "cycles", 1)
     banked = stage == "assimilator" and training.backgrounds is not None
     to_background = 0 if banked else settings.max_lead_hours / 12 / settings.chain
-    following = trained if getattr(settings, "background_weight", 0) else 1
-    each = step + trained * analysis + following * step
-    steps = to_background + 3 * cycles * 2
+    ahead = settings.forecast_steps or 1
+    following = trained if getattr(settings, "background_weight", 0) or ahead > 1 else 1
+    each = step + trained * analysis + following * ahead * step
+    steps = to_background + 3 * cycles * (1 + ahead)
     flop = settings.batch * (to_background * step + cycles * each)
     return flop, steps * settings.accumulate
 
@@ -328,8 +329,7 @@ class TrainingStage:
             start += FIT_SECONDS * len(experiment.sources) * cells / FULL_CELLS
             mb += 4 * training.variational.fit.megabytes(*shape)
             mb += settings.batch * training.variational.megabytes(*shape)
-        threads = settings.threads + training.workers
-        seconds = start + settings.updates * update
+        threads, seconds = settings.threads + training.workers, start + settings.updates * update
         gpus = 0 if training.accelerator == "cpu" else devices
         return Cost(seconds, mb, threads, gpus, training.accelerator == "cuda")
 
@@ -438,8 +438,8 @@ def swaths_cost(config: Config, wildcards: Wildcards) -> Cost:
     return Cost(10 + 190.5 * amount, mb)
 
 
-PAGE = Linear(work.once, 20, states=6, mb=1200)
-"""A figure: what it reads are tables, or a few fields."""
+PAGE, TABLES = Linear(work.once, 20, states=6, mb=1200), Linear(work.once, 60, mb=2500)
+"""A figure, which reads tables or a few fields; and what reads the score table."""
 MERGED_CASES = Linear(work.leads_made, 0, mb=1000, mb_each=0.06, least=0.02, start=15)
 PLACES = Linear(work.observed, 600, mb=1500, states=13, least=10, start=20, by_grid=False)
 """Reports and occultations of the embedded world: of a day most fields of the truth."""
@@ -452,8 +452,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "world_era5": Linear(work.world_states, 6, states=8, least=0.02, raw=True),
     "world_gfs": Linear(work.world_gfs_leads, 11, states=8, mb=2300, least=0.3, start=60, raw=True),
     "world_swaths": swaths_cost,
-    "world_networks": PLACES,
-    "world_occultations": PLACES,
+    **dict.fromkeys(("world_networks", "world_occultations"), PLACES),
     "archive_fetch": Linear(work.once, 3000, by_grid=False),
     "states_decode": Linear(work.states, 7.3, states=7.2, raw=True),
     "states_forecasts": Linear(work.gfs_leads, 5.5, states=7.4, raw=True),
@@ -471,6 +470,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "states_climatology": Linear(
         work.climatology_fields, 3.0, mb=900, states=15, least=0.01, threads=3, read_ahead=True
     ),
+    "states_scored_climatology": Linear(work.year_fields, 18, mb=900, states=15, least=0.01),
     "observations_read": Linear(
         work.observed, 15.4, mb=1200, mb_each=5, least=0.5, start=12, by_grid=False
     ),
@@ -524,7 +524,6 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         work.computed_departures, 20, mb=3000, states=2, by_grid=False
     ),
     "verification_departures": Linear(work.analyses, 0, mb=1000, mb_each=0.3, least=0.1, start=10),
-    # table read once; of each time a few thousand rows stay
     "verification_observations": Linear(
         work.observed, 6, mb=1500, mb_each=5, least=0.5, by_grid=False
     ),
@@ -533,10 +532,11 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
         work.observed_leads, 3, states=6, mb=3000, mb_each=1.5, least=0.12, start=15
     ),
     "verification_observed": Linear(work.once, 60, mb=3000, least=60),
+    "verification_structure_part": Linear(work.structure_cases, 20, states=8, mb=1500, start=15),
+    "verification_structure": Linear(work.structure_cases, 0, mb=1500, mb_each=0.2, start=15),
     "verification_comparisons": Linear(work.compared_leads, 0, mb=2000, least=0.006, states=1),
     "verification_scores": Linear(work.once, 170, mb=2500, least=10),
-    "verification_seeds": Linear(work.once, 60, mb=2500),
-    "verification_acceptance": Linear(work.once, 60, mb=2500),
+    **dict.fromkeys(("verification_seeds", "verification_acceptance"), TABLES),
 }
 
 

@@ -15,6 +15,10 @@ OPERATORS = ROOT / "resources" / "operators"
 """Folder of the coefficients of the observation operators, a file for each instrument."""
 
 
+ABSORPTION = "R19"
+"""Absorption model of the assimilation's coefficients; those of others lie in folders of theirs."""
+
+
 class SimulatedSource(Section):
     """Observations of a source that are simulated from the reanalysis, for training alone."""
 
@@ -38,10 +42,16 @@ def instruments_with_operator() -> list[str]:
     return sorted(path.stem for path in OPERATORS.glob("*.npz"))
 
 
-def coefficient_files(sources: Iterable[Source]) -> dict[str, Path]:
+def coefficient_file(instrument: str, absorption: str = ABSORPTION) -> Path:
+    """Return the file of an instrument's coefficients of an absorption model."""
+    folder = OPERATORS if absorption == ABSORPTION else OPERATORS / absorption
+    return folder / f"{instrument}.npz"
+
+
+def coefficient_files(sources: Iterable[Source], absorption: str = ABSORPTION) -> dict[str, Path]:
     """Return by instrument the files of operator coefficients that sources need, if any."""
     instruments = {source.instrument for source in sources} & {*instruments_with_operator()}
-    return {name: OPERATORS / f"{name}.npz" for name in sorted(instruments)}
+    return {name: coefficient_file(name, absorption) for name in sorted(instruments)}
 
 
 def has_operator(source: Source) -> bool:

@@ -141,12 +141,25 @@ class AssimilatorStage(Optimisation):
     """Fraction of the samples without a source, drawn for each source alone.
 
     A cycle from which one source is withheld is then a state that the networks know."""
+    forecast_steps: int = Field(0, ge=0)
+    """Steps of 6 h that are forecast from each analysis for the loss; by default none.
+
+    FuXi Weather 1 (arXiv 2408.05472) takes ten, of a frozen forecaster: the loss is the mean L1 of
+    the forecasts beside that of the analysis. Stage 2 and replay leave the forecaster as it is;
+    stage 3 trains it on them too, unless it has ``frozen_forecaster``."""
+    forecast_weight: float = Field(1.0, ge=0)
+    """Weight of the mean loss of these forecasts relative to that of the analyses."""
     chain: Positive = 1
     """Updates in a row whose cycles go on from where the update before left them."""
     climatology_shift_days: int = Field(0, ge=0)
     """Most days between a sample and the day whose climatology its background is compared with.
 
     A climatology holds the years it was made of and is too close to them. Another day's is not."""
+
+    @property
+    def reach(self) -> int:
+        """Steps of 6 h from the first analysis of a chain to the last field of a loss."""
+        return getattr(self, "cycles", 1) * self.chain + max(self.forecast_steps, 1) - 1
 
 
 class ObservationLoss(Section):
@@ -185,6 +198,10 @@ class JointStage(AssimilatorStage):
     """Longest forecast in hours that becomes the first background, a multiple of 6."""
     observation_loss: ObservationLoss = ObservationLoss()
     """Loss against observations; by default none."""
+    frozen_forecaster: bool = False
+    """Whether the forecaster stays as it is, and the assimilator alone is trained.
+
+    FuXi Weather 1 trains so."""
     truncation: int | None = Field(None, gt=0)
     """Cycles that are back-propagated through; by default all."""
 
@@ -215,7 +232,7 @@ class ReplayStage(AssimilatorStage):
     @property
     def steps(self) -> tuple[int, int]:
         """Steps of 6 h that a sample's fields reach back from its first analysis, and on."""
-        return self.max_lead_hours // 6 + 1, self.cycles * self.chain
+        return self.max_lead_hours // 6 + 1, self.reach
 
     def fresh(self, first: date, cold_start: date) -> Period | None:
         """Return the days of fresh data for the segment that begins on ``first``.

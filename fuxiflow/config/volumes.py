@@ -14,6 +14,7 @@ from fuxiflow.channels import ChannelTable, channel_table
 from fuxiflow.config import network_sizes, work
 from fuxiflow.config.archives import NnjaAiArchive, cells_in_address, load_archives
 from fuxiflow.config.configuration import Config
+from fuxiflow.config.evaluation import store_product
 from fuxiflow.config.resources import states_mb
 from fuxiflow.config.sources import load_source
 from fuxiflow.config.work import CHANNELS, Wildcards
@@ -162,13 +163,19 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
 def mirrored(config: Config, product: str) -> Volume:
     """Return the volume of what is fetched of a public store, roughly: a chunk has all levels."""
     names = config.scored_channels
-    channels = channel_table() if names is None else channel_table().select(names)
+    address = config.verification.climatology
+    of_climatology = address is not None and product == store_product(address)
+    all_channels = names is None or of_climatology
+    channels = channel_table() if all_channels else channel_table().select(names)
     upper = {channel.variable for channel in channels if channel.level is not None}
     surface = {channel.variable for channel in channels if channel.level is None}
     days = work.days(config.periods.test)
     of_analyses = "6h" in product
     fields = days * (work.STATES_A_DAY if of_analyses else len(config.cycling.init_hours))
     fields *= 1 if of_analyses else work.leads(config)
+    if of_climatology:
+        # as much as where a chunk has a day or less
+        fields = work.year_fields(config, {})
     cells = cells_in_address(product) or work.cells(config)
     values_each = len(upper) * len(channel_table().pressure_levels) + len(surface)
     mb = fields * values_each * cells * 4e-6 * share("truth", config)
@@ -320,11 +327,23 @@ def maps_part(config: Config, wildcards: Wildcards) -> Volume:
     return Volume(2 * whole.mb, whole.files)
 
 
+def structure_part(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of spectra and residuals: nine spectra of each case, in four bytes."""
+    return Volume(1 + work.structure_cases(config, wildcards) * config.grid.nlat * 4e-5, 10)
+
+
 def climatology(config: Config, wildcards: Wildcards) -> Volume:
     """Return the volume of the climatology; what no state reaches repeats other fields' chunks."""
     fields = work.climatology_fields(config, wildcards)
     mb = fields * states_mb(1, work.cells(config)) * share("climatology", config)
     return Volume(mb, STORE_FILES + NODES)
+
+
+def scored_climatology(config: Config, wildcards: Wildcards) -> Volume:
+    """Return the volume of a climatology of the whole year."""
+    fields = work.year_fields(config, wildcards)
+    mb = fields * states_mb(1, work.cells(config)) * share("climatology", config)
+    return Volume(mb, STORE_FILES + fields)
 
 
 def climatology_part(config: Config, wildcards: Wildcards) -> Volume:
@@ -353,6 +372,7 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "states_truth": ("states", lambda c, w: state_store(c, work.states(c, w), "states")),
     "states_statistics": ("states", small(1, 25)),
     "states_climatology": ("states", climatology),
+    "states_scored_climatology": ("states", scored_climatology),
     "states_statistics_part": ("states", small(0.1, 1)),
     "states_climatology_part": ("states", climatology_part),
     "states_forecasts": ("forecasts", gfs_forecast_store),
@@ -395,6 +415,7 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "verification_departures_part": ("scores", small(10, 60)),
     "verification_observations": ("scores", small(30, 1)),
     "verification_observed_part": ("scores", small(60, 200)),
+    "verification_structure_part": ("scores", structure_part),
     "verification_baselines": ("scores", lambda c, w: cases(c, w, 3)),
     "verification_forecasts": ("scores", lambda c, w: cases(c, w, 2)),
     "verification_maps": ("scores", maps),

@@ -21,8 +21,6 @@ Work = Callable[[Config, Wildcards], float]
 STATES_A_DAY = HOURS_A_DAY = 4
 YEAR_NODES, NODE_DAYS = 74, 5
 """Nodes of the climatology's year, and the days between them (fuxiflow.states.climatology)."""
-LIBRARY_DAYS = 41
-"""Days of the spin-up that the library of errors reaches back (fuxiflow.world.analysis_errors)."""
 CHANNELS = len(channel_table())
 FULL_CELLS = 720 * 1440
 RAW_CELLS = 721 * 1440
@@ -98,6 +96,14 @@ def observed_leads(config: Config, wildcards: Wildcards) -> float:
     return initial_times_made(config, wildcards) * leads_compared * systems
 
 
+def structure_cases(config: Config, wildcards: Wildcards) -> float:
+    """Count the states whose structure is compared with a reference, in a segment or in all."""
+    longest = config.cycling.max_lead_hours
+    leads_compared = sum(lead <= longest for lead in config.verification.structure_leads)
+    systems = 1 + ("gfs" in config.verification.baselines) + len(config.verification.systems)
+    return initial_times_made(config, wildcards) * leads_compared * systems
+
+
 def days_within(config: Config, wildcards: Wildcards, period: Period) -> int:
     """Return the days of a period, of those in a segment where the job has one.
 
@@ -162,7 +168,7 @@ def spinup_days(config: Config, wildcards: Wildcards) -> float:
 
 def library_states(config: Config) -> int:
     """Count the states of the spin-up that the world's library of errors is made of."""
-    return 1 + int(STATES_A_DAY * min(LIBRARY_DAYS, 0.9 * config.world.spinup_days))
+    return 1 + int(STATES_A_DAY * min(config.world.error_days + 1, 0.9 * config.world.spinup_days))
 
 
 def world_states(config: Config, wildcards: Wildcards) -> float:
@@ -207,6 +213,11 @@ def nodes_reached(config: Config, trained: int) -> int:
     """Return the nodes of a climatology's year at which ``trained`` days in a row have a weight."""
     window = config.verification.climatology_window_days
     return min(YEAR_NODES, -(-(trained + window) // NODE_DAYS))
+
+
+def year_fields(config: Config, wildcards: Wildcards) -> float:
+    """Count the fields of a climatology of which none repeats another."""
+    return HOURS_A_DAY * YEAR_NODES
 
 
 def climatology_fields(config: Config, wildcards: Wildcards) -> float:

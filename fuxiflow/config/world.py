@@ -3,10 +3,38 @@
 from datetime import date
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fuxiflow.config import sources
 from fuxiflow.config.base import Day, Fraction, GridSize, Period, Positive, Section
+
+SPEEDY_PARAMETERS = (
+    "convection.trcnv",
+    "convection.rhil",
+    "convection.rhbl",
+    "convection.entmax",
+    "convection.smf",
+    "condensation.trlsc",
+    "condensation.rhlsc",
+    "shortwave_radiation.albcl",
+    "shortwave_radiation.absdry",
+    "shortwave_radiation.abswv1",
+    "shortwave_radiation.abswv2",
+    "shortwave_radiation.ablwin",
+    "shortwave_radiation.ablwv1",
+    "shortwave_radiation.ablwv2",
+    "shortwave_radiation.rhcl1",
+    "shortwave_radiation.clsmax",
+    "surface_flux.cdl",
+    "surface_flux.cds",
+    "surface_flux.chl",
+    "surface_flux.chs",
+    "surface_flux.vgust",
+    "vertical_diffusion.trshc",
+    "vertical_diffusion.trvdi",
+    "vertical_diffusion.trvds",
+)
+"""Parameters of SPEEDY's schemes that a forecast model may change, by jcm's names."""
 
 
 class Analyses(Section):
@@ -46,6 +74,37 @@ class Reanalysis(Analyses):
     """Fraction by which the wind at 10 m is too weak."""
 
 
+class ImperfectModel(Section):
+    """Differences of the model of the embedded world's forecasts from that of its truth."""
+
+    time_step_minutes: Positive | None = None
+    """Time step in minutes, which divides 6 h; by default that of the nature run."""
+    diffusion: float = Field(1.0, gt=0)
+    """Factor of the rates of all horizontal diffusion."""
+    physics: dict[str, float] = {}
+    """Factors of parameters of SPEEDY's physics, by scheme and name as in ``convection.trcnv``."""
+
+    @field_validator("physics")
+    @classmethod
+    def _known(cls, factors: dict[str, float]):
+        for name, factor in factors.items():
+            if name not in SPEEDY_PARAMETERS:
+                raise ValueError(
+                    f"{name}: unknown parameter, allowed: {', '.join(SPEEDY_PARAMETERS)}"
+                )
+            if factor <= 0:
+                raise ValueError(f"{name}: {factor}, allowed: greater than 0")
+        return factors
+
+    @model_validator(mode="after")
+    def _divides(self):
+        if self.time_step_minutes and 360 % self.time_step_minutes:
+            raise ValueError(
+                f"time_step_minutes: {self.time_step_minutes}, allowed: divisors of 360"
+            )
+        return self
+
+
 class Gfs(Analyses):
     """Errors of the embedded world's GFS analyses, and its ten-day forecasts."""
 
@@ -53,6 +112,8 @@ class Gfs(Analyses):
     """Correlated error, as a fraction of the nature run's day-to-day differences."""
     forecast_interval_hours: int = Field(72, gt=0, multiple_of=12)
     """Hours between the forecasts that are integrated, a multiple of 12."""
+    model: ImperfectModel = ImperfectModel()
+    """Model of the forecasts; by default that of the truth, a perfect twin."""
 
 
 class Observing(Section):
@@ -80,6 +141,29 @@ class Observing(Section):
         if (self.start and day < self.start) or (self.end and day > self.end):
             return False
         return not any(outage.start <= day <= outage.end for outage in self.outages)
+
+
+class Radiances(Section):
+    """Radiances of the embedded world; by default the assimilation's own operator makes them."""
+
+    absorption: Literal["R19", "R20"] = "R19"
+    """Rosenkranz's absorption model: of 2019, which the assimilation's operator has, or of 2020."""
+    cloud_water: Fraction = 0.0
+    """Droplets of saturated air, as a fraction of its saturation specific humidity."""
+    rough_sea: bool = False
+    """Whether the wind at 10 m roughens the sea and covers it with foam."""
+    land_emissivity: Fraction = 0.95
+    """Emissivity of land; the assimilation's operator has 0.95."""
+    sea_ice_emissivity: Fraction = 0.9
+    """Emissivity of sea ice; the assimilation's operator has 0.90."""
+    representativeness: float = Field(0.0, ge=0)
+    """Standard deviation of correlated errors, as a multiple of the channels' ``noise``."""
+    channel_correlation: Fraction = 0.5
+    """Correlation of these errors between the channels of a source."""
+    length_km: float = Field(300.0, gt=0)
+    """Length in km over which these errors are alike."""
+    hours: float = Field(6.0, gt=0)
+    """Hours over which these errors are alike."""
 
 
 class Flying(Observing):
@@ -135,14 +219,31 @@ class World(Section):
     """Errors of ERA5 as the embedded world publishes it."""
     gfs: Gfs = Gfs()
     """Errors of GFS as the embedded world publishes it, and its forecasts."""
+    error_days: Positive = 40
+    """Days at the end of the spin-up whose day-to-day differences are patterns of analysis error.
+
+    With 365 or more, an analysis errs as the weather of its season did a year before."""
     granule_minutes: Positive = 60
     """Length of a level-1 file in minutes; real ones hold half a minute."""
+    radiances: Radiances = Radiances()
+    """How radiances are made of the truth."""
     swaths: dict[str, ObservedSwaths] = {}
     """By source that scans swaths, how it is observed."""
     networks: dict[str, ObservedNetwork] = {}
     """By source of reports, how it is observed."""
     occultations: dict[str, ObservedOccultations] = {}
     """By source of occultations, how it is observed."""
+
+    @model_validator(mode="after")
+    def _reaches_back(self):
+        # differences need a day more, and a tenth of the spin-up is thrown away
+        least = -(-10 * (self.error_days + 1) // 9)
+        if "error_days" in self.model_fields_set and self.spinup_days < least:
+            raise ValueError(
+                f"spinup_days: {self.spinup_days}, allowed: {least} or more with error_days "
+                f"{self.error_days}"
+            )
+        return self
 
     def observing(self, source: sources.Source) -> Observing:
         """Return how a source is observed, by default values where nothing is said of it.

@@ -5,7 +5,7 @@ It goes on every six hours.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -127,6 +127,7 @@ def resumed(
     backgrounds: StateSeries,
     climatology: Climatology,
     time: np.datetime64,
+    from_climatology: bool = False,
 ) -> Carry:
     """Put together the states that the cycle at a time started from.
 
@@ -140,6 +141,8 @@ def resumed(
         Goes before a cycle's first analysis.
     time : np.datetime64
         The time of an analysis.
+    from_climatology : bool
+        Whether the cycle begins anew each time, see :func:`cycle`.
 
     Returns
     -------
@@ -155,6 +158,8 @@ def resumed(
     def standardised(states: StateSeries, when: np.datetime64) -> Tensor:
         return networks.normaliser(torch.from_numpy(states.read(when)[None]).to(networks.device))
 
+    if from_climatology:
+        return cold_start(networks, climatology, time)
     time, before = np.datetime64(time, "ns"), np.datetime64(time, "ns") - STEP
     previous = (
         standardised(analyses, before)
@@ -165,25 +170,34 @@ def resumed(
 
 
 class Observer:
-    """The observations of windows, as the networks take them.
+    """The observations of windows, as the networks take them."""
 
-    Parameters
-    ----------
-    networks : Networks
-        Know the sources, their windows and statistics.
-    grids : Mapping[str, SparseGrids]
-        Observations by source; sources that the networks know may be missing.
+    def __init__(
+        self,
+        networks: Networks,
+        grids: Mapping[str, SparseGrids],
+        windows: Mapping[str, Sequence[int]] | None = None,
+    ):
+        """Check that the networks know what they are given.
 
-    Raises
-    ------
-    ValueError
-        For simulated observations, which are to train with alone, or other platforms than the
-        networks know.
-    KeyError
-        For a source that the networks do not know.
-    """
+        Parameters
+        ----------
+        networks : Networks
+            Know the sources, their windows and statistics.
+        grids : Mapping[str, SparseGrids]
+            Observations by source; sources that the networks know may be missing.
+        windows : Mapping[str, Sequence[int]], optional
+            By source, first and last (excluded) hour about the analysis time that are taken, where
+            they are fewer than the networks know.
 
-    def __init__(self, networks: Networks, grids: Mapping[str, SparseGrids]):
+        Raises
+        ------
+        ValueError
+            For simulated observations, which are to train with alone, or other platforms or hours
+            than the networks know.
+        KeyError
+            For a source that the networks do not know.
+        """
         for name, grid in grids.items():
             if grid.origin != "observed":
                 raise ValueError(
@@ -204,13 +218,29 @@ class Observer:
                     f"networks know {', '.join(trained)} in this order; train them again"
                 )
         self.networks, self.grids = networks, grids
+        whole = {name: self._known(name) for name in grids}
+        self.windows = {name: tuple((windows or whole)[name]) for name in grids}
+        for name, (first, last) in self.windows.items():
+            start, end = whole[name]
+            if not start <= first < last <= end:
+                raise ValueError(
+                    f"window [{first}, {last}) h of {name}: the networks know [{start}, {end}) h; "
+                    f"train them again"
+                )
+
+    def _known(self, name: str) -> tuple[int, int]:
+        """The window of a source that the networks know."""
+        return self.networks.design.sources[name].window
 
     def window(self, time: np.datetime64) -> dict[str, FootprintBatch]:
         """Footprints by source in the windows about ``time``; a source without any is left out."""
         footprints = {}
         for name, grid in self.grids.items():
-            window = grid.window(time, *self.networks.design.sources[name].window)
+            window = grid.window(time, *self.windows[name])
             if len(window.cell):
+                # the networks count hours from the start of the window that they know
+                late = self.windows[name][0] - self._known(name)[0]
+                window = replace(window, slot=window.slot + late) if late else window
                 joined = batch_footprints(
                     [window], lambda v, n=name: self.networks.standardise(n, v)
                 )
@@ -233,12 +263,11 @@ class Observer:
         """
         if not self.grids:
             return
-        windows = {name: self.networks.design.sources[name].window for name in self.grids}
         unobserved = [
             time
             for time in times
             if not any(
-                grid.observed_cells(time.astype("datetime64[h]"), *windows[name])
+                grid.observed_cells(time.astype("datetime64[h]"), *self.windows[name])
                 for name, grid in self.grids.items()
             )
         ]
@@ -354,6 +383,7 @@ def cycle(
     climatology: Climatology,
     end: np.datetime64,
     assimilator: AnalysisModel | None = None,
+    from_climatology: bool = False,
 ) -> Iterator[tuple[Cycled, Carry]]:
     """Cycle from the carry's time up to an end, both included.
 
@@ -371,6 +401,9 @@ def cycle(
         Time of the last analysis.
     assimilator : AnalysisModel, optional
         Makes the analyses; by default the networks.
+    from_climatology : bool
+        Whether each cycle begins anew from the climatology, as a cold start does: analyses of
+        observations alone.
 
     Yields
     ------
@@ -401,8 +434,11 @@ def cycle(
         del climate
         observed = sum(len(f) for f in observations.values())
         cycled = Cycled(carry.time, physical(carry.background), physical(analysis), observed)
-        following = networks.forecast(carry.previous, analysis, times)[:, : networks.analysed]
-        carry = Carry(carry.time + STEP, following, analysis)
+        if from_climatology:
+            carry = cold_start(networks, climatology, carry.time + STEP)
+        else:
+            following = networks.forecast(carry.previous, analysis, times)[:, : networks.analysed]
+            carry = Carry(carry.time + STEP, following, analysis)
         if not np.isfinite(cycled.analysis).all():
             raise FloatingPointError(
                 f"the analysis of {cycled.time} is not finite; the networks diverged in cycling"

@@ -84,7 +84,7 @@ def draw(table: pd.DataFrame) -> Figure:
     last = float(table["lead_time"].max()) / 24
     figure = style.new_figure(11.5, 8.0)
     panels = figure.subplots(len(skill_vs_lead.PANELS), len(style.VARIABLES), sharex=True)
-    drawn, handles = [], {}
+    drawn = []
     for ax, channel in zip(panels.flat, np.ravel(skill_vs_lead.PANELS), strict=True):
         rows = table[table["channel"] == channel]
         if rows.empty:
@@ -102,11 +102,12 @@ def draw(table: pd.DataFrame) -> Figure:
         ax.axhline(1, color="0.3", linewidth=0.7, linestyle="--", label="as active")
         ax.grid(True)
         ax.set_title(channel, loc="left")
+        ax.set_ylim(style.limits_of_curves([*rows["ratio"], 0.9, 1.1]))
         ax.set_xlim(0, last)
         ax.set_xticks(np.arange(0, last + 0.01, 2 if last > 5 else 1))
-        handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
         drawn.append(ax)
     style.letter_panels(drawn)
+    handles = style.collect_legend(drawn)
     name = table["relative_to"].iloc[0]
     other = style.SYSTEMS[name].label if name in style.SYSTEMS else style.reference_name(name)
     figure.supylabel(f"activity relative to {other}", fontsize=10)

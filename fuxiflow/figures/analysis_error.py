@@ -151,8 +151,9 @@ def draw_profiles(table: pd.DataFrame, lines: Mapping[str, style.Line]) -> Figur
             if row == len(references) - 1 and not rows.empty:
                 ax.set_xlabel(f"RMSE ({rows['unit'].iloc[0]})")
         panels[row, 0].set_ylabel(f"against {style.reference_name(reference)}\npressure (hPa)")
-    for ax in panels[-1]:  # once all is drawn: a limit that is set ends the search for the other
-        ax.set_xlim(left=0)
+    for ax, variable in zip(panels[-1], variables, strict=True):
+        values = table.loc[table["variable"] == variable, "value"]
+        ax.set_xlim(0, style.limits_of_curves([*values, 0.0])[1])
     first = panels[0, 0]
     style.set_pressure_axis(first)
     style.letter_panels(panels.flat)

@@ -196,5 +196,6 @@ def draw(table: pd.DataFrame) -> Figure:
     figure.align_ylabels(axes)
     style.letter_panels(np.atleast_1d(axes))
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 5))
+    columns = len(labels) if len(labels) < 6 else -(-len(labels) // 2)
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     return figure

@@ -32,10 +32,13 @@ FIGURE_IDS = (
     "error_maps",
     "background_filter",
     "obs_departures",
+    "spectra",
+    "balance",
     "costs",
     "hybrid_training",
     "obs_loss_weights",
     "unrolling",
+    "cutoff",
 )
 MODULES = {
     "region_africa": "skill_vs_lead",

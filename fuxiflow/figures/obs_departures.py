@@ -17,7 +17,7 @@ COLUMNS = [
     *("kind", "sample", "system", "source", "channel", "variable", "vertical", "unit"),
     *("lead_time", "n", "bias", "rmse", "main_bias", "main_rmse"),
 ]
-OTHERS = [style.OKABE_ITO[i] for i in (4, 5, 6)]
+OTHERS = [style.OKABE_ITO[i] for i in (6, 5)]
 _LEVEL = re.compile(r"([ZTUVR])(\d+)")
 _HEIGHT = re.compile(r"refractivity_(\d+)")
 
@@ -173,8 +173,14 @@ def draw(table: pd.DataFrame) -> Figure:
             what = "analysis (O − A)" if lead == 0 else f"forecast of {lead} h (O − F)"
             row[0].set_ylabel(f"{what}\npressure (hPa)")
     style.letter_panels(drawn)
-    handles, labels = drawn[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(lines), 8))
+    handles = style.collect_legend(drawn)
+    shown = [line.label for line in lines.values() if line.label in handles]
+    figure.legend(
+        [handles[label] for label in shown],
+        shown,
+        loc="outside upper center",
+        ncols=min(len(shown), 8),
+    )
     return figure
 
 

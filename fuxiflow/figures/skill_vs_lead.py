@@ -139,6 +139,8 @@ def _panel(ax, rows: pd.DataFrame, metric: str, lines: dict[str, style.Line]) ->
                     label=f"significantly {mark} than GFS",
                 )
     ax.grid(True)
+    low, high = style.limits_of_curves(rows["value"])
+    ax.set_ylim((min(low, 0.5), 1.02) if metric == "acc" else (0, high))
     if metric == "acc":
         ax.axhline(
             SKILFUL,
@@ -147,8 +149,6 @@ def _panel(ax, rows: pd.DataFrame, metric: str, lines: dict[str, style.Line]) ->
             linestyle="--",
             label=f"ACC {SKILFUL}: still of use",
         )
-    else:
-        ax.set_ylim(bottom=0)
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -164,7 +164,7 @@ def draw(table: pd.DataFrame) -> Figure:
     place = "" if region == "global" else f" in {style.region_name(region)}"
     figure = style.new_figure(11.5, 15.0)
     blocks = figure.subfigures(len(METRICS), 1)
-    axes, handles = [], {}
+    axes = []
     for block, (metric, name) in zip(np.atleast_1d(blocks), METRICS.items(), strict=True):
         panels = block.subplots(len(PANELS), len(style.VARIABLES), sharex=True)
         against = style.reference_name(table["reference"].iloc[0])
@@ -181,9 +181,9 @@ def draw(table: pd.DataFrame) -> Figure:
             )
             ax.set_xlim(0, last)
             ax.set_xticks(np.arange(0, last + 0.01, step))
-            handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
             axes.append(ax)
     style.letter_panels(axes)
+    handles = style.collect_legend(axes)
     figure.legend(
         handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles), fontsize=9
     )

@@ -1,10 +1,12 @@
 """One look for all figures: fonts, colours, labels, units and panel letters."""
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
@@ -150,6 +152,28 @@ def set_pressure_axis(ax: Axes, ticks: Sequence[int] = PRESSURE_TICKS) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_yticks(ticks, [str(tick) for tick in ticks])
     ax.set_ylim(1060, 46)
+
+
+def limits_of_curves(values: Iterable[float]) -> tuple[float, float]:
+    """Return the ends of an axis by curves alone: intervals of few cases would flatten them.
+
+    A fifth of the curves' range is left free at both ends. ValueError where there is no number.
+    """
+    finite = [float(value) for value in values if math.isfinite(value)]
+    if not finite:
+        raise ValueError("no curve has a finite value")
+    low, high = min(finite), max(finite)
+    space = (high - low) / 5 or 0.1 * abs(high) or 1.0
+    return low - space, high + space
+
+
+def collect_legend(axes: Iterable[Axes]) -> dict[str, Artist]:
+    """Return what the legend of several panels shows by label, each once."""
+    handles: dict[str, Artist] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    return handles
 
 
 def missing_rows(what: str, where, remedy: str) -> ValueError:

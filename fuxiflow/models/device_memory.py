@@ -16,6 +16,7 @@ import torch
 from fuxiflow.channels import channel_table
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.network_sizes import Model
+from fuxiflow.config.resources import fields_per_sample
 from fuxiflow.config.training import Training
 from fuxiflow.models.networks import Design, Networks, SourceDesign, parameter_count
 from fuxiflow.models.pillars import FootprintBatch
@@ -177,9 +178,10 @@ def device_gb(experiment: Experiment, stage: str, grid: tuple[int, int]) -> floa
     mixed = training.precision != "32-true"
     rollout = hasattr(settings, "longest")
     weight = getattr(settings, "background_weight", 0)
+    frozen = getattr(settings, "frozen_forecaster", False)
     assimilator = counts.assimilator + len(experiment.sources) * counts.branch
     total = counts.forecaster + assimilator
-    trained = counts.forecaster if rollout or weight else 0
+    trained = counts.forecaster if rollout or (weight and not frozen) else 0
     trained += 0 if rollout else assimilator
     # weights and their copies in bfloat16; gradients, two moments and perhaps a running mean
     weights = total * (4 + 2 * mixed) + trained * (12 + 4 * bool(settings.ema))
@@ -195,11 +197,11 @@ def device_gb(experiment: Experiment, stage: str, grid: tuple[int, int]) -> floa
     else:
         cycles = getattr(settings, "cycles", 1)
         span = min(cycles, getattr(settings, "truncation", None) or cycles)
-        kept = span * (analysis + (step if weight else 0))
+        kept = span * (analysis + step * max(bool(weight), settings.forecast_steps))
     kept += again if recompute else 0
     activations = samples * kept * (MIXED if mixed else 1)
     state = 4 * len(channel_table()) * grid[0] * grid[1]
-    fields = 2 + (settings.longest if rollout else 2 * getattr(settings, "cycles", 1) + 1)
+    fields = fields_per_sample(training, stage)
     return (shared + activations + samples * fields * state) / GB + WORKSPACE_GB
 
 

@@ -434,7 +434,7 @@ class SparseGrids:
         Raises
         ------
         KeyError
-            Where the whole window lies outside the record.
+            Where the whole window and the analysis time lie outside the record.
         ValueError
             Where the window has no hour or does not start on an hour.
         """
@@ -494,7 +494,9 @@ class SparseGrids:
             raise ValueError(f"window [{start_hour}, {end_hour}) h has no hour")
         begin = whole_hour(analysis_time) + start_hour * HOUR
         finish = begin + (end_hour - start_hour) * HOUR
-        if finish <= self.start or begin >= self.end:
+        # a window before the first hour of a record that begins at the analysis time is empty
+        outside = not self.start <= whole_hour(analysis_time) <= self.end
+        if outside and (finish <= self.start or begin >= self.end):
             raise KeyError(
                 f"{self._stores[0].path}: window {begin} to {finish} lies outside the observations "
                 f"of {self.source}, {self.start} to {self.end}"

@@ -123,8 +123,9 @@ def brightness_temperatures(
     wind: Tensor | None = None,
     land: Tensor | float = emissivity.LAND,
     sea_ice: Tensor | float = emissivity.SEA_ICE,
+    cloud_liquid: Tensor | None = None,
 ) -> Tensor:
-    """Compute clear-sky brightness temperatures from columns on the state's levels.
+    """Compute brightness temperatures from columns on the state's levels.
 
     Parameters
     ----------
@@ -148,6 +149,9 @@ def brightness_temperatures(
         Wind at 10 m in m/s, ``(batch,)``, which roughens the sea; the sea is flat without.
     land, sea_ice : Tensor or float
         Emissivities, as in :func:`fuxiflow.operators.emissivity.surface_emissivity`.
+    cloud_liquid : Tensor or None
+        Cloud droplets in kg/kg, ``(batch, 13)`` at the state's pressure levels; the sky is clear
+        without.
 
     Returns
     -------
@@ -169,7 +173,10 @@ def brightness_temperatures(
     # emissivity is known by channel, the operator needs it by node
     surface = surface[:, operator.node_channel[: operator.surface_nodes]]
     secant = 1.0 / torch.cos(torch.deg2rad(zenith))
-    return operator(t, q, surface_pressure, skin_temperature, surface, secant)
+    if cloud_liquid is not None:
+        matrix, *_ = _vertical_interpolation(tuple(operator.pressure.tolist()))
+        cloud_liquid = cloud_liquid @ torch.as_tensor(matrix, dtype=t.dtype, device=t.device)
+    return operator(t, q, surface_pressure, skin_temperature, surface, secant, cloud_liquid)
 
 
 def brightness_temperatures_from_state(

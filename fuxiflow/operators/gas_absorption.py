@@ -1,7 +1,8 @@
 """Gas absorption at microwave frequencies, needed only to build and to test the committed tables.
 
 The model is Rosenkranz's of 2019 (``R19``) with the line lists that pyrtlib 1.2.0 carries: oxygen
-with line mixing, water vapour lines and continuum, nitrogen. pyrtlib evaluates oxygen and nitrogen
+with line mixing, water vapour lines and continuum, nitrogen. That of 2020 (``R20``) has the same
+formulas with other lists. pyrtlib evaluates oxygen and nitrogen
 for arrays, water vapour one state at a time, so that the formula of the latter is written out here
 and tested against pyrtlib.
 """
@@ -13,12 +14,12 @@ _NEPER_PER_DB = 0.1 * np.log(10.0)
 _GAS_CONSTANT = 0.01 * 8.31451 / 18.01528
 
 
-def use_absorption_model() -> None:
-    """Select :data:`MODEL` in pyrtlib's classes, which keep it as a class attribute."""
+def use_absorption_model(name: str = MODEL) -> None:
+    """Select a model, R19 or R20, in pyrtlib's classes, which keep it as a class attribute."""
     from pyrtlib.absorption_model import H2OAbsModel, LiqAbsModel, N2AbsModel, O2AbsModel
 
     for model in (H2OAbsModel, O2AbsModel, N2AbsModel, LiqAbsModel):
-        model.model = MODEL
+        model.model = name
     H2OAbsModel.set_ll()
     O2AbsModel.set_ll()
 

@@ -7,6 +7,7 @@ pyrtlib and scipy.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -293,6 +294,22 @@ def without_unused(coefficients: np.ndarray, groups: list[tuple[int, int, int, i
     for first, end, top, last in groups:
         kept[top : last + 1, :, first:end] = coefficients[top : last + 1, :, first:end]
     return kept
+
+
+def refitted_table(path: Path, absorption: str) -> OperatorTable:
+    """Fit another absorption model at the nodes of the table at ``path``, which stay as they are.
+
+    So do their weights. ``absorption`` is R19 or R20.
+    """
+    table = OperatorTable.read(path)
+    gas_absorption.use_absorption_model(absorption)
+    try:
+        # a table's own levels are rounded
+        coefficients, _ = fit_absorption(table_levels(len(table.pressure)), table.frequency)
+    finally:
+        gas_absorption.use_absorption_model()
+    groups = [tuple(int(i) for i in group) for group in table.groups]
+    return replace(table, coefficients=without_unused(coefficients, groups))
 
 
 def build_table(instrument: str, report=print) -> OperatorTable:

@@ -155,6 +155,8 @@ def write_open_data(
                     stacks = _sums_of_steps(fields, total if before == lead - STEP_HOURS else None)
                     writer.write(i_init, _stack(stacks, levels), i_lead)
                     total, before = fields, lead
+            for name in {name for name, level in names if level is not None}:
+                writer.note_levels(name, sorted(level for one, level in names if one == name))
     except BaseException:
         files.remove(partial)
         raise

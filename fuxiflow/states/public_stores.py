@@ -32,6 +32,8 @@ HUMIDITY, HUMIDITY_FROM = "relative_humidity", ("specific_humidity", "temperatur
 PRECIPITATION = "total_precipitation_6hr"
 IN_MM = ("mm", "kg m**-2", "kg m-2")
 """Units of precipitation that are the state's; the stores have metres."""
+LEVELS_OF_ARRAY = "levels_with_data"
+"""Attribute of an array that has fields on some levels of the store alone: those, in hPa."""
 BLOCK_BYTES = 1 << 28
 TOLERANCE = 2e-3  # degrees
 
@@ -46,6 +48,8 @@ class PublicFields:
     ``times`` are valid times, or initial times where there are leads; ``lead_hours`` are None of
     analyses. ``channels`` are those that the store has.
     """
+
+    synonyms = SYNONYMS
 
     def __init__(self, path: Path, channels: ChannelTable, grid: Grid):
         """Open a store.
@@ -67,7 +71,7 @@ class PublicFields:
         self.path, self.grid = Path(path), grid
         self._mirrored = self.path.suffix == ".json"
         if not (self._mirrored or self.path.is_dir()):
-            raise FileNotFoundError(f"{path}: no such Zarr store; see verification.systems")
+            raise FileNotFoundError(f"{path}: no such Zarr store; see verification")
         try:
             is_mirror = self._mirrored
             self._group = open_mirror(path) if is_mirror else zarr.open_group(self.path, mode="r")
@@ -77,7 +81,7 @@ class PublicFields:
                 f"{path}: it cannot be opened as a Zarr store: {error}"
             ) from error
         self.times = self._times()
-        self.lead_hours = self._lead_hours() if LEAD in self._arrays else None
+        self.lead_hours = self._lead_hours()
         levels = self._coordinate("level") if "level" in self._arrays else np.array([])
         self._levels = [round(float(level)) for level in levels]
         self._read_grid()
@@ -90,7 +94,7 @@ class PublicFields:
             )
 
     def _coordinate(self, name: str) -> np.ndarray:
-        names = [name, *(short for short, usual in SYNONYMS.items() if usual == name)]
+        names = [name, *(other for other, usual in self.synonyms.items() if usual == name)]
         for one in names:
             if one in self._arrays and self._arrays[one].ndim == 1:
                 try:
@@ -114,8 +118,13 @@ class PublicFields:
         except ValueError as error:
             raise PublicStoreError(f"{self.path}: {error}") from error
 
-    def _lead_hours(self) -> list[int]:
-        """Return the leads in hours: given as times, in a unit, or as whole hours without one."""
+    def _lead_hours(self) -> list[int] | None:
+        """Return the leads in hours: given as times, in a unit, or as whole hours without one.
+
+        None of a store of analyses.
+        """
+        if LEAD not in self._arrays:
+            return None
         try:
             return whole_hours(self._coordinate(LEAD), self._arrays[LEAD].attrs.get("units"))
         except ValueError as error:
@@ -143,14 +152,20 @@ class PublicFields:
         return HUMIDITY_FROM if channel.variable == HUMIDITY else (channel.variable,)
 
     def _has(self, channel: Channel) -> bool:
-        there = all(name in self._arrays for name in self._variables(channel))
-        return there and (channel.level is None or channel.level in self._levels)
+        """Say whether the store has all that a channel is made of, on its level."""
+        names = self._variables(channel)
+        if not all(name in self._arrays for name in names):
+            return False
+        if channel.level is None:
+            return True
+        levels = (self._arrays[name].attrs.get(LEVELS_OF_ARRAY, self._levels) for name in names)
+        return channel.level in self._levels and all(channel.level in one for one in levels)
 
     def _dimensions(self, array: zarr.Array) -> list[str]:
         """Return the usual names of an array's dimensions; PublicStoreError where it has none."""
         names = getattr(array.metadata, "dimension_names", None)
         names = names or array.attrs.get("_ARRAY_DIMENSIONS") or ()
-        usual = [SYNONYMS.get(name, name) for name in names]
+        usual = [self.synonyms.get(name, name) for name in names]
         if len(usual) != array.ndim or not {"time", "latitude", "longitude"} <= {*usual}:
             raise PublicStoreError(
                 f"{self.path}/{array.basename}: dimensions ({', '.join(map(str, names))}), "

@@ -17,10 +17,13 @@ from numcodecs import Blosc
 from fuxiflow.channels import ChannelTable
 from fuxiflow.grids import Grid
 from fuxiflow.physics import specific_humidity
+from fuxiflow.states.public_stores import LEVELS_OF_ARRAY
 from fuxiflow.storage import provenance
 
 LEAD = "prediction_timedelta"
 SINCE = "1959-01-01"
+OF_CLIMATOLOGY = {"time": "dayofyear", LEAD: "hour"}
+"""Dimensions of a climatology in place of those of forecasts."""
 UNITS = {
     "geopotential": "m**2 s**-2",
     "geopotential_at_surface": "m**2 s**-2",
@@ -43,13 +46,15 @@ class PublicLayout:
 
     ``chunk_times`` are the times of a chunk, ``chunk_leads`` its leads, by default all; with
     ``northwards`` latitudes rise; with ``short_names`` the horizontal dimensions are ``lat`` and
-    ``lon``; ``lead_unit`` is that of the leads of forecasts.
+    ``lon``; ``lead_unit`` is that of the leads of forecasts. A ``climatology`` has days of the
+    year in place of times, and before them hours of the day in place of leads.
     """
 
     chunk_times: int = 1
     northwards: bool = True
     short_names: bool = False
     lead_unit: str = "hours"
+    climatology: bool = False
     chunk_leads: int | None = None
 
 
@@ -127,9 +132,15 @@ class PublicStoreWriter:
         self._group.attrs.update({"title": title, "provenance": provenance.as_json()})
         self._sizes = {"time": len(times), "level": len(levels)}
         self._sizes |= {"latitude": grid.nlat, "longitude": grid.nlon}
-        hours = (np.array(times, "datetime64[h]") - np.datetime64(SINCE, "h")).astype(np.int64)
-        self._coordinate("time", hours, units=f"hours since {SINCE}", calendar="standard")
-        if lead_hours is not None:
+        if layout.climatology:
+            self._sizes[LEAD] = len(lead_hours)
+            days = [time.timetuple().tm_yday for time in times]
+            self._coordinate("time", np.array(days, np.int64))
+            self._coordinate(LEAD, np.array(lead_hours, np.int64))
+        else:
+            hours = (np.array(times, "datetime64[h]") - np.datetime64(SINCE, "h")).astype(np.int64)
+            self._coordinate("time", hours, units=f"hours since {SINCE}", calendar="standard")
+        if lead_hours is not None and not layout.climatology:
             self._sizes[LEAD] = len(lead_hours)
             scale = 3_600_000_000_000 if layout.lead_unit == "nanoseconds" else 1
             leads = np.array(lead_hours, np.int64) * scale
@@ -166,6 +177,8 @@ class PublicStoreWriter:
 
     def _name(self, dimension: str) -> str:
         """Return the name that a dimension has in the store."""
+        if self._layout.climatology and dimension in OF_CLIMATOLOGY:
+            return OF_CLIMATOLOGY[dimension]
         shortened = self._layout.short_names and dimension in ("latitude", "longitude")
         return dimension[:3] if shortened else dimension
 
@@ -209,11 +222,20 @@ class PublicStoreWriter:
         before = ["time", LEAD] if LEAD in self._sizes else ["time"]
         for name, values in fields.items():
             levels = ["level"] if values.ndim > len(before) + 2 else []
-            array = self._array(name, [*before, *levels, "longitude", "latitude"])
             here = [slice(first, first + len(values))]
             if LEAD in self._sizes:
                 here.append(slice(first_lead, first_lead + values.shape[1]))
-            array[tuple(here)] = self._arranged(values)
+            dimensions, arranged = before, self._arranged(values)
+            if self._layout.climatology:
+                dimensions, here = before[::-1], here[::-1]
+                arranged = np.swapaxes(arranged, 0, 1)
+            array = self._array(name, [*dimensions, *levels, "longitude", "latitude"])
+            array[tuple(here)] = arranged
+
+    def note_levels(self, name: str, levels: Sequence[int]) -> None:
+        """Say on which levels in hPa a variable has fields, where not on all of the store."""
+        if len(levels) < self._sizes["level"]:
+            self._group[name].attrs[LEVELS_OF_ARRAY] = list(levels)
 
     def write_invariant(self, name: str, values: np.ndarray) -> None:
         """Write a field ``(lat, lon)`` that does not change."""

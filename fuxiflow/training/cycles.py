@@ -2,10 +2,11 @@
 
 Networks come from the stage before. Each sample goes from a first background through its cycles;
 analyses, and backgrounds where they have a weight, are compared with the reanalysis, and with
-observations where the stage has an observation loss.
+observations where the stage has an observation loss. Where the stage asks for it, forecasts from
+each analysis are compared too, as FuXi Weather 1 does (arXiv 2408.05472).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,19 +35,21 @@ from fuxiflow.training.variational_fit import fit_observation_errors
 OBSERVED_STATES = ("analysis", "background")
 
 
-def describe_sources(names: list[str], statistics: Mapping[str, Path]) -> dict[str, SourceDesign]:
+def describe_sources(
+    windows: Mapping[str, Sequence[int]], statistics: Mapping[str, Path]
+) -> dict[str, SourceDesign]:
     """Describe sources as the networks take them.
 
-    Windows and platforms are those of the sources' files, channels and statistics those of their
-    grids, whose ``statistics`` stores are given by source.
+    ``windows`` are hours about the analysis time. Platforms are those of the sources' files,
+    channels and statistics those of their grids, whose ``statistics`` stores are given by source.
     """
     designs = {}
-    for name in names:
+    for name, window in windows.items():
         grid_statistics = GridStatistics.read(statistics[name])
         source = sources.load_source(name)
         designs[name] = SourceDesign(
             list(grid_statistics.channels),
-            source.window,
+            tuple(window),
             [float(value) for value in grid_statistics.mean],
             [float(value) for value in grid_statistics.std],
             source.platform_names,
@@ -110,6 +113,7 @@ class CycleObjective:
         share: Share = Share(),
         points: Points | None = None,
         radiances: RadianceLoss | None = None,
+        from_climatology: bool = False,
     ):
         """Prepare the losses.
 
@@ -118,15 +122,18 @@ class CycleObjective:
         networks : Networks
             On their device.
         unrolling : Unrolling
-            Cycles, chain, weight of the backgrounds, and truncation.
+            Cycles, chain, weight of the backgrounds and of further forecasts, and truncation.
         share : Share
             The part of a batch that this process computes.
         points : Points, optional
             Adds L_obs on the observations that batches hold.
         radiances : RadianceLoss, optional
             Adds the radiance loss.
+        from_climatology : bool
+            Whether analyses have no background but the climatology.
         """
         self.networks, self.unrolling, self.share = networks, unrolling, share
+        self.from_climatology = from_climatology
         grid = Grid(*networks.design.grid)
         channels, device = networks.design.channels, networks.device
         tendency = networks.normaliser.tendency.flatten()
@@ -150,10 +157,11 @@ class CycleObjective:
     ) -> tuple[dict[str, Tensor], Tensor | None]:
         """Compute the losses of the cycles of a span, as shares of the mean over all cycles.
 
-        L_state, and L_obs where it is used, of each analysis and of the background that follows.
-        Nothing is differentiated through forecasts that have no weight, nor through what lies
-        before the span: a single cycle trains the assimilator alone. The last forecast is made only
-        for a loss or for a batch that follows.
+        L_state, and L_obs where it is used, of each analysis and of the background that follows,
+        and L_state of further forecasts. Nothing is differentiated through forecasts that have no
+        weight, nor through what lies before the span: a single cycle trains the assimilator alone.
+        The last forecast is made only for a loss or for a batch that follows. A forecast starts
+        from two analyses, so that there is none of the first without a background.
 
         Parameters
         ----------
@@ -175,7 +183,7 @@ class CycleObjective:
         networks = self.networks
         begin, end = span
         chained = self.unrolling.chain > 1
-        weight = self.unrolling.background_weight
+        weight, steps = self.unrolling.background_weight, self.unrolling.forecast_steps
         frames, targets = self._standardised(batch)
         normals = batch.climatology[:, :, : networks.analysed]
         climatology = networks.normaliser(normals.to(frames.device, non_blocking=True))
@@ -183,7 +191,7 @@ class CycleObjective:
             previous, background = carried
         else:
             previous, background = self._first_states(batch, frames, carried)
-        analyses, backgrounds = frames.new_zeros(()), frames.new_zeros(())
+        analyses, backgrounds, forecasts = (frames.new_zeros(()) for _ in range(3))
         observed = {
             f"{name}_{state}": frames.new_zeros(())
             for name in self.observed
@@ -199,26 +207,44 @@ class CycleObjective:
                 name: footprints.to(frames.device)
                 for name, footprints in batch.observations[i].items()
             }
-            guess = networks.guess(previous, background, climatology[:, i], times)
+            states = previous, background
+            if self.from_climatology and i:
+                states = climatology[:, i - 1], climatology[:, i]
+            guess = networks.guess(*states, climatology[:, i], times)
             analysis = networks.analyse(guess, climatology[:, i], observations, times)
             analyses = analyses + self.analysis_loss(analysis, targets[:, i])
             for name, (_, loss) in self.observed.items():
                 observed[f"{name}_analysis"] += loss(analysis, batch.points[i])
-            if i + 1 == batch.cycles and not chained and not weight:
+            if i + 1 == batch.cycles and not (chained or weight or steps):
                 break
-            with torch.set_grad_enabled(bool(weight) and torch.is_grad_enabled()):
+            if self.from_climatology and not i:
+                previous = analysis
+                continue
+            with torch.set_grad_enabled(bool(weight or steps) and torch.is_grad_enabled()):
                 forecast = networks.forecast(previous, analysis, times)
+            if steps:
+                ahead = targets[:, i + 1 : i + 1 + steps]
+                forecasts = forecasts + self._forecast_loss(analysis, forecast, ahead, times)
             previous, background = analysis, forecast[:, : networks.analysed]
             if weight:
                 backgrounds = backgrounds + self.state_loss(forecast, targets[:, i + 1])
                 for name, (_, loss) in self.observed.items():
                     observed[f"{name}_background"] += loss(forecast, batch.points[i + 1])
+        if self.from_climatology and batch.cycles > 1:
+            # means over the analyses that forecasts start from, which the first is not among
+            scale = batch.cycles / (batch.cycles - 1)
+            backgrounds, forecasts = scale * backgrounds, scale * forecasts
+            for name in self.observed:
+                observed[f"{name}_background"] *= scale
         terms = {
             "loss": (analyses + weight * backgrounds) / batch.cycles,
             "analysis": analyses / batch.cycles,
             "background": backgrounds / batch.cycles,
             "first_background": first_background,
         }
+        if steps:
+            terms["forecasts"] = forecasts / batch.cycles
+            terms["loss"] = terms["loss"] + self.unrolling.forecast_weight * terms["forecasts"]
         terms |= {name: term / batch.cycles for name, term in observed.items()}
         for name, (share, _) in self.observed.items():
             joint = terms[f"{name}_analysis"] + weight * terms[f"{name}_background"]
@@ -229,6 +255,36 @@ class CycleObjective:
         if end == batch.cycles:
             ends = self._sound(ends, targets[:, batch.cycles - 1 :])
         return terms, ends
+
+    def _forecast_loss(
+        self, analysis: Tensor, forecast: Tensor, targets: Tensor, times: np.ndarray
+    ) -> Tensor:
+        """Compute the mean loss of the forecasts from an analysis, step after step.
+
+        Parameters
+        ----------
+        analysis : Tensor
+            The analysis, ``(batch, channel, lat, lon)``.
+        forecast : Tensor
+            The first forecast from it, likewise.
+        targets : Tensor
+            The reanalysis at the valid times, ``(batch, step, channel, lat, lon)``.
+        times : np.ndarray
+            Times of the analyses, ``(batch,)``.
+
+        Returns
+        -------
+        Tensor
+            L_state, averaged over the steps.
+        """
+        analysed, steps = self.networks.analysed, targets.shape[1]
+        before, current = analysis, forecast[:, :analysed]
+        loss = self.state_loss(forecast, targets[:, 0])
+        for step in range(1, steps):
+            forecast = self.networks.forecast(before, current, times + STEP * step)
+            loss = loss + self.state_loss(forecast, targets[:, step])
+            before, current = current, forecast[:, :analysed]
+        return loss / steps
 
     @torch.no_grad()
     def first_guess(self, batch: samples.Batch, carried: Tensor | None = None) -> Tensor:
@@ -312,6 +368,7 @@ def fit_cycles(
     linear_fits: bool = False,
     points: Points | None = None,
     radiances: RadianceLoss | None = None,
+    from_climatology: bool = False,
 ) -> Trained:
     """Train networks by unrolling cycles.
 
@@ -338,6 +395,8 @@ def fit_cycles(
         The observations of L_obs.
     radiances : RadianceLoss, optional
         The radiance loss.
+    from_climatology : bool
+        Whether analyses are of observations alone, without a background.
 
     Returns
     -------
@@ -357,16 +416,19 @@ def fit_cycles(
     networks.to(run.fabric.device)
     execution.prepare(networks, recompute=stage.recompute, compiled=run.compiled)
     trainer = Trainer(networks, stage, run)
+    origin = {"banked": banked, "from_climatology": from_climatology}
     plan = plans.cycle_plan(
-        run.stage, first_times, stage, unrolling, run.seed, banked, odds, tuple(designs)
+        run.stage, first_times, stage, unrolling, run.seed, odds=odds, sources=(*designs,), **origin
     )
     batches = samples.Batches(archive, plan, designs, networks.standardise, trainer.share, points)
-    objective = CycleObjective(networks, unrolling, trainer.share, points, radiances)
+    objective = CycleObjective(
+        networks, unrolling, trainer.share, points, radiances, from_climatology
+    )
     if linear_fits and not trainer.begun:
         # all windows count for the fits: none from climatology, none without a source, as this plan
         # knows of none
         warm = stage.model_copy(update={"cold_fraction": 0.0, "source_dropout": 0.0})
-        fit_plan = plans.cycle_plan(run.stage, first_times, warm, Unrolling(), run.seed, banked)
+        fit_plan = plans.cycle_plan(run.stage, first_times, warm, Unrolling(), run.seed, **origin)
         windows = samples.Batches(archive, fit_plan, designs, networks.standardise)
         initialise_encoders(networks, windows, objective.first_guess, stage.batch, run.log)
         if networks.variational is not None:

@@ -87,13 +87,16 @@ class Unrolling:
 
     ``cycles`` are unrolled in an update; ``chain`` updates follow on each other;
     ``background_weight`` is that of the backgrounds in the loss; ``truncation`` is the number of
-    cycles that are back-propagated through, None for all.
+    cycles that are back-propagated through, None for all. ``forecast_steps`` are forecast from each
+    analysis for the loss, where their mean has ``forecast_weight``.
     """
 
     cycles: int = 1
     chain: int = 1
     background_weight: float = 0.0
     truncation: int | None = None
+    forecast_steps: int = 0
+    forecast_weight: float = 1.0
 
     @classmethod
     def of(cls, stage: AssimilatorStage) -> "Unrolling":
@@ -124,6 +127,7 @@ def cycle_plan(
     banked: bool = False,
     odds: np.ndarray | None = None,
     sources: Sequence[str] = (),
+    from_climatology: bool = False,
 ) -> Plan:
     """Plan stages 2 and 3 and replay: first analysis times, and what the samples start from.
 
@@ -131,7 +135,8 @@ def cycle_plan(
     the bank; some start from climatology, as a cold start does, and some are deprived of their
     observations, as in an outage, or of those of single sources. With a ``chain`` of several
     updates every place of the batch goes on for that many from where it ended; the places begin
-    anew by turns. Each has its own shift of the climatology.
+    anew by turns. Each has its own shift of the climatology. Without backgrounds every analysis
+    starts from the climatology, and nothing goes on.
 
     Parameters
     ----------
@@ -151,6 +156,8 @@ def cycle_plan(
         Probability of each time, ``(n,)``; by default all are equally probable.
     sources : Sequence[str]
         The sources that single ones are withheld of.
+    from_climatology : bool
+        Whether analyses have no background.
 
     Returns
     -------
@@ -158,6 +165,7 @@ def cycle_plan(
         The requests of an update.
     """
     cycles, chain = unrolling.cycles, unrolling.chain
+    ahead = max(unrolling.forecast_steps, 1)
 
     def plan(step: int) -> list[Request]:
         random = _generator(seed, name, step, 0)
@@ -174,8 +182,11 @@ def cycle_plan(
             dark = bool(masked[place])
             days = stage.climatology_shift_days
             shift = int(fate.integers(-days, days + 1))
-            common = {"masked": dark, "shift": shift, "without": withheld[place]}
-            if age and step:
+            common = {"masked": dark, "shift": shift, "without": withheld[place], "ahead": ahead}
+            if from_climatology:
+                alone = {"cold": True, "from_climatology": True}
+                requests.append(Request(time, 0, cycles, **alone, **common))
+            elif age and step:
                 requests.append(Request(time, 0, cycles, follows=True, **common))
             elif banked:
                 requests.append(Request(time, 0, cycles, cold, banked=True, **common))
@@ -303,12 +314,11 @@ def usable_cycle_times(
     ValueError
         When there is no such time.
     """
-    unrolling = Unrolling.of(stage)
     return usable_times(
         archive.states,
         *days,
         before=stage.max_lead_hours // 6 + 1,
-        after=unrolling.cycles * unrolling.chain,
+        after=stage.reach,
         reach=reach,
         among=archive.bank.times if archive.bank else None,
     )
@@ -368,8 +378,9 @@ def replay_times(
     )
     first, last = calendar.span(*cycle)
     # the hour after the last one that a sample's windows hold
+    analyses = stage.cycles * stage.chain
     closing = max((design.window[1] for design in designs.values()), default=0) * HOUR + STEP * (
-        after - 1
+        analyses - 1
     )
     cycled = usable_times(states, first, last, before, after)
     cycled = cycled[cycled + closing <= last + STEP]

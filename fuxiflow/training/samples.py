@@ -39,7 +39,8 @@ class Request:
     are compared with is of ``shift`` days later. A ``cold`` one starts from climatology, a
     ``masked`` one has no observations, and any has none of the sources ``without``. One that is
     ``banked`` has as first frames a background from the bank at ``start`` and the state 6 h before
-    it.
+    it. One ``from_climatology`` has the climatology as first guess of all its analyses. ``ahead``
+    steps from each analysis are the targets of its forecasts.
     """
 
     start: np.datetime64
@@ -52,6 +53,8 @@ class Request:
     shift: int = 0
     banked: bool = False
     without: tuple[str, ...] = ()
+    from_climatology: bool = False
+    ahead: int = 1
 
     def sees(self, source: str) -> bool:
         """Return whether the sample has observations of a source."""
@@ -61,10 +64,11 @@ class Request:
     def target_times(self) -> list[np.datetime64]:
         """Times of the targets.
 
-        All steps when only forecasting, else those of the analyses and of the last background.
+        All steps when only forecasting, else those of the analyses and of forecasts from the last.
         """
         if self.cycles:
-            return [self.start + STEP * (self.lead + i) for i in range(self.cycles + 1)]
+            count = self.cycles + self.ahead
+            return [self.start + STEP * (self.lead + i) for i in range(count)]
         return [self.start + STEP * i for i in range(1, self.lead + 1)]
 
     @property
@@ -298,11 +302,14 @@ class Archive:
     def frames(self, request: Request, out: np.ndarray) -> None:
         """Put the two first frames into ``out (2, channel, lat, lon)``.
 
-        They are the reanalysis, a background from the bank, or climatology for a cold start.
+        They are the reanalysis, a background from the bank, or climatology for a cold start: where
+        no analysis knows more, the same that it is compared with.
         """
         times = [request.start - STEP, request.start]
         if request.cold:
-            out[:] = [self.climatology.at(time) for time in times]
+            days = request.shift if request.from_climatology else 0
+            shift = np.timedelta64(days, "D")
+            out[:] = [self.climatology.at(time + shift) for time in times]
         elif request.banked:
             self.bank.read_into(request.start, out)
         else:
@@ -448,7 +455,8 @@ class Batches(Dataset):
         if self.points is None:
             return []
         return [
-            self.points.at(times) for times in zip(*(r.target_times for r in requests), strict=True)
+            self.points.at(times)
+            for times in zip(*(r.target_times[: r.cycles + 1] for r in requests), strict=True)
         ]
 
     def _footprints(self, name: str, windows: list[dict]) -> FootprintBatch:

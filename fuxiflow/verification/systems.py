@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fuxiflow.config import sources
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
@@ -375,7 +374,12 @@ def map_errors(
     return maps, collected.counts
 
 
-def observation_counts(paths: Sequence[Path], times: np.ndarray, experiment: str) -> pd.DataFrame:
+def observation_counts(
+    paths: Sequence[Path],
+    times: np.ndarray,
+    experiment: str,
+    windows: Mapping[str, Sequence[int]],
+) -> pd.DataFrame:
     """Count the observed values in each source's assimilation window.
 
     Parameters
@@ -386,6 +390,8 @@ def observation_counts(paths: Sequence[Path], times: np.ndarray, experiment: str
         Analysis times, ``(time,)``.
     experiment : str
         Name of the experiment.
+    windows : mapping of str to sequence of int
+        By source, first and last (excluded) hour about the analysis time.
 
     Returns
     -------
@@ -398,10 +404,9 @@ def observation_counts(paths: Sequence[Path], times: np.ndarray, experiment: str
     rows = []
     for source, stores in by_source.items():
         grids = SparseGrids(stores)
-        window = sources.load_source(source).window
         for time in times:
             try:
-                values = grids.window(time.astype("datetime64[h]"), *window).values
+                values = grids.window(time.astype("datetime64[h]"), *windows[source]).values
             except KeyError:  # before or after the whole record
                 values = np.empty((0, 0))
             rows.append((experiment, time, source, int(np.isfinite(values).sum())))

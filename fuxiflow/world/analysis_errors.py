@@ -21,7 +21,10 @@ from fuxiflow.times import STEP_HOURS
 from fuxiflow.world.levels import PROGNOSTIC, RELATIVE_HUMIDITY_CAP
 from fuxiflow.world.truth import add_coordinates, field_compressor, hour_of
 
-LIBRARY_DAYS = 40
+YEAR_DAYS = 365
+"""Days of a library from which patterns are taken by season."""
+SEASONAL_SHIFT = {"era5": -9, "gfs": 9}
+"""Days from the date of an analysis to that of its pattern, in the library's year."""
 PRODUCTS = {"era5": 0.25, "gfs": 0.625}
 """Where in the library each product starts, as a part of its length: products' errors are unrelated
 to each other."""
@@ -105,7 +108,7 @@ def write_library(
         dims : tuple[str, ...]
             Names of its dimensions.
         """
-        data = np.stack(values).astype(np.float16)
+        data = np.stack([field.astype(np.float16) for field in values])
         array = group.create_array(
             name,
             shape=data.shape,
@@ -138,7 +141,7 @@ class ErrorLibrary:
     """The library of error patterns, by product and time.
 
     Patterns of times that are near each other are near each other in the library, which repeats
-    after its length.
+    after its length. A library of a year has the patterns of the same season.
     """
 
     def __init__(self, path: Path):
@@ -157,6 +160,8 @@ class ErrorLibrary:
         days = 24 // STEP_HOURS
         # whole days: a pattern has the hour of the day of its analysis
         offset = int(PRODUCTS[product] * (self.length // days)) * days
+        if self.length >= YEAR_DAYS * days:
+            offset = SEASONAL_SHIFT[product] * days
         first = int(self._group["time"][0]) // STEP_HOURS
         return (hour_of(time) // STEP_HOURS - first + offset) % self.length
 

@@ -27,14 +27,15 @@ from jcm import constants
 from jcm.data.bc.interpolate import upsample_terrain_ds
 from jcm.date import DateData
 from jcm.forcing import ForcingData
-from jcm.model import Model
 from jcm.physics.speedy.speedy_coords import get_speedy_coords
 from jcm.physics_interface import PhysicsState, compute_physics_step_gridpoint, verify_state
 from jcm.terrain import TerrainData
 
+from fuxiflow.config.world import ImperfectModel
 from fuxiflow.physics import GAS_CONSTANT_DRY
 from fuxiflow.storage import checksums, provenance
 from fuxiflow.storage.zarr_stores import consolidate, create_store, open_store
+from fuxiflow.world.imperfect_model import changed_model
 from fuxiflow.world.truth import EPOCH, add_coordinates, field_compressor, hour_of
 
 FRAME_HOURS = 6
@@ -114,7 +115,11 @@ class NatureModel:
     """
 
     def __init__(
-        self, truncation: int = 31, time_step_minutes: int = 30, cache: Path | None = None
+        self,
+        truncation: int = 31,
+        time_step_minutes: int = 30,
+        cache: Path | None = None,
+        changes: ImperfectModel | None = None,
     ):
         """Set the model up; its code is compiled when it is first advanced.
 
@@ -126,12 +131,16 @@ class NatureModel:
             Time step, which must divide 6 h.
         cache : Path or None
             Directory where compiled code is kept between processes.
+        changes : ImperfectModel or None
+            How a model of forecasts differs from that of the truth, which has none.
 
         Raises
         ------
         ValueError
             If the time step does not divide 6 h.
         """
+        changes = changes or ImperfectModel()
+        time_step_minutes = changes.time_step_minutes or time_step_minutes
         if cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(cache))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -160,7 +169,7 @@ class NatureModel:
         self._forcing = ForcingData.from_dataset(
             _packaged("forcing"), coords=coords, align_mode="wrap_year"
         )
-        self._model = Model(coords=coords, terrain=self._terrain, time_step=time_step_minutes)
+        self._model = changed_model(coords, self._terrain, time_step_minutes, changes)
         self._seconds = time_step_minutes * 60
         self.lat = np.asarray(latitude[::-1], float)
         self.lon = np.asarray(longitude, float)

@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 HOST = "127.0.0.1"
+DEFAULT_PORT = 8700
+"""Port of the addresses in configurations of this machine."""
 S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 GOOGLE_BUCKETS = "/storage/v1/b/"
 
@@ -226,6 +229,36 @@ class FolderServer(PublicServer):
         path = (self.folder / key).resolve()
         inside = path.is_relative_to(self.folder) and path.is_file()
         return path.read_bytes() if inside else None
+
+
+@contextmanager
+def moved(config: Path, url: str) -> Iterator[Path]:
+    """Copy a configuration whose addresses are at the default port, with another one's in place.
+
+    Parameters
+    ----------
+    config : Path
+        The configuration.
+    url : str
+        Address of the server.
+
+    Yields
+    ------
+    Path
+        The copy, which is gone after the block.
+
+    Raises
+    ------
+    ValueError
+        When the configuration has no address at the default port.
+    """
+    text, usual = config.read_text(encoding="utf-8"), f"http://{HOST}:{DEFAULT_PORT}"
+    if usual not in text:
+        raise ValueError(f"{config}: it has no address {usual}…, which would be replaced by {url}")
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / config.name
+        copy.write_text(text.replace(usual, url), encoding="utf-8")
+        yield copy
 
 
 @contextmanager

@@ -8,9 +8,10 @@ HRES, and the same forecasts for others of WeatherBench2, in the layouts that th
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from fuxiflow.config.configuration import Config
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.states.assembly import Assembler, Ledger
+from fuxiflow.states.climatology import HOURS, YEAR, Climatology
+from fuxiflow.states.climatology_merge import merge_parts
+from fuxiflow.states.climatology_parts import write_part
 from fuxiflow.states.decoding import (
     decode_analyses,
     decode_forecasts,
@@ -27,8 +31,10 @@ from fuxiflow.states.decoding import (
     read_invariants,
 )
 from fuxiflow.states.grib import GribReader
+from fuxiflow.states.public_climatology import LEAP_YEAR, taken_channels
+from fuxiflow.states.public_stores import PublicFields
 from fuxiflow.states.public_writer import PublicLayout, PublicStoreWriter, public_fields
-from fuxiflow.times import STEP_HOURS, hours, times
+from fuxiflow.times import STEP_HOURS, as_datetime64, hours, times
 
 LOG = logging.getLogger("fuxiflow")
 ERA5 = "era5/1959-2023_01_10-6h-{grid}_equiangular_conservative.zarr"
@@ -39,6 +45,7 @@ PANGU = "pangu/2018-2022_0012_{grid}_equiangular_conservative.zarr"
 GRAPHCAST = (
     "graphcast/2020/date_range_2019-11-16_2021-02-01_12_hours-{grid}_equiangular_conservative.zarr"
 )
+CLIMATOLOGY = "era5-hourly-climatology/1990-2019_6h_{grid}_equiangular_conservative.zarr"
 LAYOUTS = {
     # a chunk of a coarse grid has many times
     ERA5: PublicLayout(chunk_times=100, northwards=False),
@@ -47,6 +54,7 @@ LAYOUTS = {
     FUXI: PublicLayout(lead_unit="nanoseconds", northwards=False),
     PANGU: PublicLayout(chunk_times=2),
     GRAPHCAST: PublicLayout(short_names=True),
+    CLIMATOLOGY: PublicLayout(chunk_times=61, northwards=False, climatology=True),
 }
 """Layouts of the stores, by their paths; which store has which is of no account but that they
 differ."""
@@ -54,7 +62,7 @@ FORECASTS = (HRES, FUXI, PANGU, GRAPHCAST)
 
 
 def publish_states(config: Config, raw: Path, target: Path) -> None:
-    """Publish ERA5, and analyses and forecasts of GFS.
+    """Publish ERA5, its climatology, and analyses and forecasts of GFS.
 
     Parameters
     ----------
@@ -71,6 +79,7 @@ def publish_states(config: Config, raw: Path, target: Path) -> None:
     verified = config.verification_period
     _publish_analyses(config, raw / "gfs", verified, HRES_ANALYSES, table.analysed, target)
     _publish_forecasts(config, raw / "gfs", target)
+    _publish_climatology(config, target)
 
 
 def _grid(config: Config) -> Grid:
@@ -183,6 +192,44 @@ def _whole(states: Iterable[np.ndarray | None], ledger: Ledger) -> Iterator[np.n
         if state is None:
             raise ValueError(f"a state of the embedded world is missing: {ledger.first_reasons()}")
         yield state
+
+
+def _publish_climatology(config: Config, target: Path) -> None:
+    """Publish the climatology of the ERA5 of training that is published, without precipitation.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration of the embedded world.
+    target : Path
+        Where stores lie, ERA5 among them.
+    """
+    grid = _grid(config)
+    channels = taken_channels(channel_table().analysed)
+    published = target / ERA5.format(grid=f"{grid.nlon}x{grid.nlat}")
+    fields, ledger = PublicFields(published, channels, grid), Ledger()
+    training = as_datetime64(times(config.periods.training.start, config.periods.training.end))
+
+    def read(time: np.datetime64) -> np.ndarray:
+        return next(_whole(fields.read(time, [0], ledger), ledger))
+
+    with TemporaryDirectory() as folder:
+        part, whole = Path(folder) / "part.zarr", Path(folder) / "whole.zarr"
+        width = config.verification.climatology_window_days
+        write_part(part, training, read, channels, grid, width, LOG)
+        merge_parts(whole, [part], LOG)
+        climatology = Climatology.read(whole)
+        days = [datetime(LEAP_YEAR, 1, 1) + timedelta(days=day) for day in range(YEAR)]
+        with _writer(CLIMATOLOGY, target, grid, days, list(HOURS)) as writer:
+            size = LAYOUTS[CLIMATOLOGY].chunk_times
+            for first in range(0, YEAR, size):
+                means = np.stack(
+                    [
+                        [climatology.at(day + timedelta(hours=hour)) for hour in HOURS]
+                        for day in days[first : first + size]
+                    ]
+                )
+                writer.write(first, public_fields(means, channels))
 
 
 def _publish_forecasts(config: Config, raw: Path, target: Path) -> None:

@@ -8,17 +8,35 @@ import torch
 
 from fuxiflow.channels import PRESSURE_LEVELS
 from fuxiflow.config import world as settings
+from fuxiflow.config.simulation import coefficient_file
 from fuxiflow.config.sources import Platform, Source
 from fuxiflow.observations.orbits import EPOCH, SCANNERS, Swath, swath
 from fuxiflow.operators.columns import brightness_temperatures
-from fuxiflow.operators.microwave import BATCH, MicrowaveOperator
+from fuxiflow.operators.microwave import BATCH, MicrowaveOperator, OperatorTable
 from fuxiflow.randomness import generator
-from fuxiflow.world.windows import TruthWindow, TruthWindows
+from fuxiflow.world.clouds import diagnosed_droplets
+from fuxiflow.world.representativeness import CorrelatedErrors
+from fuxiflow.world.windows import COLUMN, WIND, TruthWindow, TruthWindows
 
 CHANNEL_BIAS = 0.4
 """Standard deviation of the fixed bias of a channel, K."""
 SCAN_BIAS = 0.3
 """Standard deviation of the bias at the edges of the scan, against its mean, K."""
+
+
+ASSIMILATED = settings.Radiances()
+"""Radiances that the assimilation's operator makes."""
+
+
+def swath_operator(source: Source, radiances: settings.Radiances) -> MicrowaveOperator:
+    """Load the operator of a source's instrument with the world's absorption model."""
+    path = coefficient_file(source.instrument, radiances.absorption)
+    return MicrowaveOperator(OperatorTable.read(path))
+
+
+def seen_variables(radiances: settings.Radiances) -> tuple[str, ...]:
+    """Return the variables of the truth that radiances are made of."""
+    return COLUMN + WIND if radiances.rough_sea else COLUMN
 
 
 def error_labels(source: Source, platform: Platform) -> tuple[str, ...]:
@@ -68,7 +86,12 @@ def instrument_bias(
     return constant + parabola * (x**2 - 1.0 / 3.0) + slope * x
 
 
-def simulate_brightness(operator: MicrowaveOperator, truth: TruthWindow, view: Swath) -> np.ndarray:
+def simulate_brightness(
+    operator: MicrowaveOperator,
+    truth: TruthWindow,
+    view: Swath,
+    radiances: settings.Radiances = ASSIMILATED,
+) -> np.ndarray:
     """Simulate the brightness temperatures of a swath without errors.
 
     Parameters
@@ -79,6 +102,8 @@ def simulate_brightness(operator: MicrowaveOperator, truth: TruthWindow, view: S
         The truth over the times of the swath, with the variables of a sounder.
     view : Swath
         Places, times and angles of the footprints.
+    radiances : settings.Radiances
+        Clouds and surfaces; by default those of the assimilation's operator.
 
     Returns
     -------
@@ -97,10 +122,27 @@ def simulate_brightness(operator: MicrowaveOperator, truth: TruthWindow, view: S
         ):
             # in the order of windows.COLUMN
             temperature, humidity = part[:, :count], torch.exp(part[:, count : 2 * count])
-            pressure, skin, land = part[:, -3:].unbind(dim=1)
+            pressure, skin = part[:, 2 * count : 2 * count + 2].unbind(dim=1)
+            wind = clouds = None
+            if radiances.rough_sea:
+                # after the column, before the statics
+                wind = torch.linalg.vector_norm(part[:, -3:-1], dim=1)
+            if radiances.cloud_water:
+                clouds = diagnosed_droplets(temperature, humidity, radiances.cloud_water)
             parts.append(
                 brightness_temperatures(
-                    operator, temperature, humidity, pressure, skin, land, lat, angle
+                    operator,
+                    temperature,
+                    humidity,
+                    pressure,
+                    skin,
+                    part[:, -1],
+                    lat,
+                    angle,
+                    wind,
+                    radiances.land_emissivity,
+                    radiances.sea_ice_emissivity,
+                    clouds,
                 )
             )
     return torch.cat(parts).numpy().reshape(*view.lat.shape, -1)
@@ -128,6 +170,7 @@ def observe_swaths(
     options: settings.ObservedSwaths,
     minutes: int,
     seed: int,
+    radiances: settings.Radiances = ASSIMILATED,
 ) -> Iterator[tuple[Swath, np.ndarray]]:
     """Observe one day from one of a source's platforms, granule by granule.
 
@@ -152,6 +195,8 @@ def observe_swaths(
         Length of a granule.
     seed : int
         Seed of the configuration.
+    radiances : settings.Radiances
+        How radiances are made; by default as the assimilation's operator makes them.
 
     Yields
     ------
@@ -175,7 +220,14 @@ def observe_swaths(
     window = truth.window(start, last)
     noise = options.noise * np.array(source.noise)
     systematic = instrument_bias(source, platform, seed, view.scan_angle[0])
-    clean = simulate_brightness(operator, window, view)
+    clean = simulate_brightness(operator, window, view, radiances)
+    if radiances.representativeness:
+        # what a footprint has and the truth's fields have not, whichever platform sees it
+        random = generator(seed, source.name, "representativeness")
+        fields = CorrelatedErrors(len(source.channels), radiances, random)
+        errors = fields.at(view.lat.ravel(), view.lon.ravel(), view.time.ravel())
+        size = radiances.representativeness * np.array(source.noise, np.float32)
+        clean = clean + size * errors.reshape(clean.shape)
     first = 0
     for minute, granule in split_granules(view, minutes):
         part = clean[first : first + len(granule)]

@@ -23,6 +23,8 @@ COLUMN = (
     "land_fraction",
 )
 """What a sounder sees."""
+WIND = ("U10", "V10")
+"""What roughens the sea."""
 LEAST_HUMIDITY = 2e-6
 
 

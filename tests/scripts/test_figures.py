@@ -26,6 +26,7 @@ def stores(tmp_path_factory):
     data.write_cycle(root / "full")
     data.write_filter_response(root / "background_filter.parquet")
     data.write_observed(root / "observed.parquet")
+    data.write_structure(root)
     data.write_maps(root / "maps.zarr", GRID, leads=(24,), names=("Z500",))
     data.write_states_and_analyses(root, GRID)
     (root / "noaa20_atms").mkdir()
@@ -103,6 +104,7 @@ def arguments(root):
             scores,
             {"labels": {"no_observations": "before it", "full": "3 cycles"}, "reference": "truth"},
         ),
+        "cutoff": (scores, {"data_end": {"no_observations": 5, "full": 3}, "reference": "truth"}),
         "obs_loss_weights": (
             {},
             {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0},
@@ -112,6 +114,8 @@ def arguments(root):
             {"scores": root / "observed.parquet"},
             {"main": "full", "stations": ["land_stations"]},
         ),
+        "spectra": ({"spectra": root / "spectra.parquet"}, {"experiment": "full"}),
+        "balance": ({"balance": root / "balance.parquet"}, {"experiment": "full"}),
         "error_maps": ({"maps": root / "maps.zarr"}, {"reference": "era5"}),
         "costs": ({}, {"benchmarks": root / "benchmarks", "experiments": ["full", "denial"]}),
     }

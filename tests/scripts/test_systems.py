@@ -8,14 +8,16 @@ import pytest
 
 from fuxiflow.completeness import IncompleteError
 from fuxiflow.grids import Grid
+from fuxiflow.states.climatology import Climatology, create_climatology
 from fuxiflow.states.forecasts import Forecasts, ForecastWriter
 from fuxiflow.states.store import StateSeries, write_states
 from fuxiflow.storage.tables import read_parquet
+from fuxiflow.storage.zarr_stores import consolidate
 from fuxiflow.verification import score_table
 from tests.scripts import test_verification as ours
 from tests.scripts.test_verification import one, parameters
 from tests.support.helpers import asked, load_script
-from tests.support.wb2_stores import field, public_store
+from tests.support.wb2_stores import climatology_field, climatology_store, field, public_store
 
 LOG = logging.getLogger("test")
 GRID = {"nlat": 8, "nlon": 16}
@@ -83,6 +85,22 @@ def test_a_store_of_analyses_becomes_states(tmp_path):
     assert np.datetime64(times[-1], "ns") not in states
     with pytest.raises(IncompleteError, match="7 of 8 analyses of hres"):
         make("analyses", store, tmp_path, completeness=asked(0.9))
+
+
+def test_a_public_climatology_is_that_of_scores(tmp_path):
+    training, grid = tmp_path / "training.zarr", Grid(**GRID)
+    group = create_climatology(training, ours.channel_table().select(["T2M", "R850"]), grid, 61)
+    group["climatology"][...] = 42.0
+    consolidate(training)
+    store = climatology_store(tmp_path / "public.zarr", names={"2m_temperature": "K"})
+    inputs = SimpleNamespace(store=store, training=training)
+    output = SimpleNamespace(climatology=tmp_path / "scored.zarr")
+    script = load_script("states_scored_climatology")
+    script.main(inputs, output, SimpleNamespace(), LOG)
+    state = Climatology.read(output.climatology).at(np.datetime64("2020-01-11T06"))
+    expected = climatology_field("2m_temperature", 11, 6, grid.lat, grid.lon)
+    np.testing.assert_allclose(state[0], expected, rtol=1e-5)
+    assert (state[1] == 42.0).all()
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ def params(directory, **values):
         "reach": DATES[0],
         "seed": 3,
         "sources": [tiny.SOURCE],
+        "windows": {tiny.SOURCE: [-3, 5]},
         "simulated": {},
         "accelerator": "cpu",
         "execution": {},
@@ -45,6 +46,7 @@ def params(directory, **values):
         "assimilator": "networks",
         "saving": SimpleNamespace(),
         "completeness": asked(),
+        "from_climatology": False,
         "compression": "packed",
         "state": directory / "state",
         "tensorboard": directory / "tensorboard",
@@ -512,6 +514,39 @@ def test_the_same_seed_trains_the_same_networks(record, trained, tmp_path):
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
+def test_stage_3_without_backgrounds_leaves_a_frozen_forecaster_alone(record, trained, tmp_path):
+    stage = {
+        "updates": 2,
+        "batch": 2,
+        "learning_rate": 1e-3,
+        "cycles": 2,
+        "frozen_forecaster": True,
+        "forecast_steps": 2,
+    }
+    before = checkpoint.load_checkpoint(trained / "assimilator.ckpt").networks.state_dict()
+    input = SimpleNamespace(
+        assimilator=trained / "assimilator.ckpt",
+        states=record.states,
+        climatology=record.climatology,
+        grids=record.grids,
+        simulated=[],
+    )
+    output = SimpleNamespace(checkpoint=tmp_path / "joint.ckpt", losses=tmp_path / "losses.parquet")
+    given = params(tmp_path, stage=stage, from_climatology=True)
+    load_script("training_joint").main(input, output, given, LOG)
+    after = checkpoint.load_checkpoint(output.checkpoint).networks.state_dict()
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed
+    assert all(name.startswith("assimilator.") for name in changed)
+    assert "forecasts" in pd.read_parquet(output.losses).columns
+    made = cycle(tmp_path, record, tmp_path, from_climatology=True)
+    climatology = Climatology.read(record.climatology)
+    backgrounds = StateSeries([made.analyses], name="background")
+    for time in backgrounds.times:
+        expected = climatology.at(time)[:69]
+        np.testing.assert_allclose(backgrounds.read(time), expected, rtol=1e-3, atol=0.5)
+
+
 def cycle(
     directory,
     record,
@@ -519,13 +554,16 @@ def cycle(
     dates=CYCLE,
     checkpoint="joint.ckpt",
     assimilator="networks",
+    from_climatology=False,
     **input,
 ):
     output = SimpleNamespace(analyses=directory / "analyses.zarr", carry=directory / "carry.pt")
     given = SimpleNamespace(
         checkpoint=trained / checkpoint, grids=record.grids, climatology=record.climatology, **input
     )
-    settings = params(directory, dates=dates, assimilator=assimilator)
+    settings = params(
+        directory, dates=dates, assimilator=assimilator, from_climatology=from_climatology
+    )
     load_script("cycling_analyses").main(given, output, settings, LOG)
     return output
 

@@ -651,7 +651,7 @@ def test_observation_counts(sounder):
     cycle = np.concatenate(
         [moments("2023-01-01", "2023-01-03"), [np.datetime64("2023-03-01", "ns")]]
     )
-    frame = observation_counts(sounder.grids, cycle, "full")
+    frame = observation_counts(sounder.grids, cycle, "full", {"noaa20_atms": (-3, 5)})
     assert frame["n"].tolist()[1] == 8 * sounder.rows * 22
     assert frame["n"].tolist()[-1] == 0
     assert frame["n"].tolist()[0] == 5 * sounder.rows * 22  # only from the record's first hour on

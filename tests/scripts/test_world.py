@@ -91,7 +91,9 @@ def test_gfs_analyses_without_forecasts(world):
     from fuxiflow.world.nature import write_model_states
 
     write_model_states(world / "native.zarr", [])
-    params = SimpleNamespace(dates=["2023-01-01", "2023-01-02"], errors=ERRORS, max_lead_hours=240)
+    params = SimpleNamespace(
+        dates=["2023-01-01", "2023-01-02"], errors=ERRORS, model={}, max_lead_hours=240
+    )
     inputs = SimpleNamespace(
         truth=world / "truth.zarr", native=world / "native.zarr", errors=world / "errors.zarr"
     )
@@ -124,7 +126,7 @@ def test_spinup_nature_and_forecasts(tmp_path):
     load_script("world_spinup").main(
         SimpleNamespace(),
         spun,
-        SimpleNamespace(start="2023-01-01", days=4, grid=grid, **model),
+        SimpleNamespace(start="2023-01-01", days=4, error_days=40, grid=grid, **model),
         LOG,
     )
     out = SimpleNamespace(
@@ -153,7 +155,11 @@ def test_spinup_nature_and_forecasts(tmp_path):
         SimpleNamespace(truth=out.truth, native=out.native, errors=spun.errors),
         SimpleNamespace(gfs=tmp_path / "gfs"),
         SimpleNamespace(
-            dates=params.dates, errors=dict.fromkeys(ERRORS, 0.0), max_lead_hours=18, **model
+            dates=params.dates,
+            errors=dict.fromkeys(ERRORS, 0.0),
+            max_lead_hours=18,
+            model={},
+            **model,
         ),
         LOG,
     )

@@ -26,6 +26,7 @@ def params(**changes):
         "dates": ["2022-07-01", "2022-07-02"],
         "swath": swath,
         "granule_minutes": 360,
+        "radiances": {},
         "seed": 5,
         "world": "test",
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy.special import ndtr
 
 from fuxiflow import channels
@@ -13,7 +14,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.store import write_states
 from fuxiflow.storage import tables
-from fuxiflow.verification import observation_scores, score_table
+from fuxiflow.verification import observation_scores, score_table, structure
 from fuxiflow.verification.maps import ErrorMaps
 
 CASE = datetime(2023, 1, 6)
@@ -290,6 +291,32 @@ def write_filter_response(path: Path, waves: int = 12) -> None:
         for name in ("Z500", "T850", "U500", "R500", "MSL")
     ]
     tables.write_parquet(path, pd.concat(frames, ignore_index=True))
+
+
+def write_structure(root: Path, leads=(0, 24, 120), waves: int = 12) -> None:
+    """``spectra.parquet`` and ``balance.parquet`` of two systems, which grow smooth and unbalanced.
+
+    They are of cases whose power falls with the third power of the wavenumber.
+    """
+    shape = (2, len(leads), 2, len(structure.SPECTRA), len(structure.POWERS), waves + 1)
+    power = np.maximum(np.arange(waves + 1), 1.0) ** -3
+    day = np.array(leads)[:, None, None, None, None] / 24
+    factor = np.array([1.0, 1.1, 0.2])[:, None] * np.exp(-0.1 * day * [[[[1.0], [0.0], [-2.0]]]])
+    residuals = np.ones((*shape[:3], len(structure.RESIDUALS), len(structure.SQUARES)))
+    residuals *= 1 + np.array(leads)[:, None, None, None] / 24
+    cases = xr.Dataset(
+        {
+            "spectra": (
+                ("time", "lead_time", "system", "spectrum", "power", "wavenumber"),
+                np.broadcast_to(factor * power, shape),
+            ),
+            "residuals": (("time", "lead_time", "system", "residual", "square"), residuals),
+        },
+        coords={"lead_time": list(leads), "system": np.array(["full", "gfs"], object)},
+    )
+    for name in ("spectra", "balance"):
+        table = getattr(structure, f"{name}_table")(cases, "truth")
+        tables.write_parquet(root / f"{name}.parquet", table)
 
 
 def write_maps(

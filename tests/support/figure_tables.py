@@ -4,8 +4,10 @@ from fuxiflow.figures import (
     activity,
     analysis_error,
     background_filter,
+    balance,
     costs,
     coverage,
+    cutoff,
     cycling,
     error_maps,
     hybrid_training,
@@ -14,6 +16,7 @@ from fuxiflow.figures import (
     obs_loss_weights,
     scorecard,
     skill_vs_lead,
+    spectra,
     surface_error,
     system,
     unrolling,
@@ -60,6 +63,7 @@ def write_stores(root):
     data.write_cycle(root / "full")
     data.write_cycle(root / "no_observations", "no_observations")
     data.write_filter_response(root / "background_filter.parquet")
+    data.write_structure(root)
     data.write_maps(root / "maps.zarr", GRID, leads=(24, 54), names=("Z500", "MSL"))
     data.write_states_and_analyses(root, GRID)
     data.write_grids(root / "noaa20_atms.zarr", GRID)
@@ -123,6 +127,9 @@ def all_tables(stores):
         "unrolling": unrolling.table(
             stores / "scores.parquet", {"no_observations": "before it", "full": "3 cycles"}, "truth"
         ),
+        "cutoff": cutoff.table(
+            stores / "scores.parquet", {"no_observations": 5, "full": 3}, "truth"
+        ),
         "obs_loss_weights": obs_loss_weights.table(
             {"land_stations": ["T2M"], "radiosondes": ["T500"]}, 1.0
         ),
@@ -132,6 +139,8 @@ def all_tables(stores):
         "obs_departures": obs_departures.table(
             stores / "observed.parquet", ["land_stations"], "full"
         ),
+        "spectra": spectra.table(stores / "spectra.parquet", "full"),
+        "balance": balance.table(stores / "balance.parquet", "full"),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
         "costs": costs.table(
             run_costs.cost_summary(run_costs.job_costs(stores, ["full", "denial"])),

@@ -58,6 +58,13 @@ ELEMENTS = {
     "ATMSGQ": (33079, 0, 0, 16, "FLAG TABLE"),
     "ATMSSQ": (33080, 0, 0, 20, "FLAG TABLE"),
     "ATMSCHQ": (33081, 0, 0, 12, "FLAG TABLE"),
+    "STCH": (25140, 0, 0, 14, "NUMERIC"),
+    "ENCH": (25141, 0, 0, 14, "NUMERIC"),
+    "CHSF": (25142, 0, 0, 6, "NUMERIC"),
+    "SCRA": (14046, 0, -5000, 16, "W M-2 SR-1 M"),
+    "QGFQ": (33060, 0, 0, 2, "CODE TABLE"),
+    "ORBN": (5040, 0, 0, 24, "NUMERIC"),
+    "SELV": (7001, 0, -400, 15, "M"),
     "QFRO": (33039, 0, 0, 16, "FLAG TABLE"),
     "PCCF": (33007, 0, 0, 7, "%"),
     "ELRC": (10035, 1, 62000000, 22, "M"),
@@ -87,6 +94,14 @@ SOUNDERS = {
         ),
         "ATMSCH": "CHNM SCCF TMANT TMBR ATMSCHQ",
     },
+}
+IASI = {
+    "NC021241": (
+        f'SAID SIID {TIME} CLATH CLONH {ANGLES} FOVN ORBN SLNM SELV QGFQ "IASIL1CB"10 (IASICHN)'
+    ),
+    "IASIL1CB": "STCH ENCH CHSF",
+    # the number of a channel has more bits than that of other sounders
+    "IASICHN": "201136 CHNM 201000 SCRA",
 }
 OCCULTATION = {
     "NC003010": f"SAID PTID {TIME} CLATH CLONH ELRC GEODU BEARAZ QFRO PCCF {{ROSEQ1}} {{ROSEQ3}}",

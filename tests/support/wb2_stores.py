@@ -108,3 +108,62 @@ def public_store(
                 array[(i, j) if lead_hours is not None else i] = values
     zarr.consolidate_metadata(path, zarr_format=2)
     return path
+
+
+def climatology_field(name: str, day: int, hour: int, lat: np.ndarray, lon: np.ndarray):
+    """A mean field that is linear in the day of the year, and tells the hour."""
+    moment = np.datetime64("2020-01-01", "ns") + np.timedelta64(60 * day + hour, "m")
+    return field(name, moment, lat, lon)
+
+
+def climatology_store(
+    path: Path,
+    days: Sequence[int] = range(1, 367),
+    hours: Sequence[int] = (0, 6, 12, 18),
+    order: Sequence[str] = ("hour", "dayofyear", "level", "longitude", "latitude"),
+    chunk_days: int = 61,
+    grid: tuple[int, int] = (8, 16),
+    names: Mapping[str, str] = NAMES,
+) -> Path:
+    """Write a climatology by hour and day of the year, south to north."""
+    nlat, nlon = grid
+    lat = (90 - 180 / nlat * (np.arange(nlat) + 0.5))[::-1]
+    lon = np.arange(nlon) * 360 / nlon
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    coordinates = {
+        "hour": np.array(hours, np.int64),
+        "dayofyear": np.array(days, np.int64),
+        "level": np.array(LEVELS, np.int64),
+        "latitude": lat,
+        "longitude": lon,
+    }
+    for name, values in coordinates.items():
+        array = group.create_array(
+            name, shape=values.shape, chunks=values.shape, dtype=values.dtype
+        )
+        array[...] = values
+        array.attrs["_ARRAY_DIMENSIONS"] = [name]
+    for name, unit in names.items():
+        dims = [dim for dim in order if dim != "level" or name in UPPER]
+        usual = [
+            dim for dim in ("hour", "dayofyear", "level", "latitude", "longitude") if dim in dims
+        ]
+        values = np.stack(
+            [[climatology_field(name, day, hour, lat, lon) for day in days] for hour in hours]
+        ).astype(np.float32)
+        values = values.transpose([usual.index(dim) for dim in dims])
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            chunks=[
+                {"dayofyear": chunk_days, "hour": 1}.get(dim, size)
+                for dim, size in zip(dims, values.shape, strict=True)
+            ],
+            dtype="float32",
+            fill_value=np.nan,
+            compressors=Blosc(),
+        )
+        array[...] = values
+        array.attrs.update({"_ARRAY_DIMENSIONS": dims, "units": unit})
+    zarr.consolidate_metadata(path, zarr_format=2)
+    return path

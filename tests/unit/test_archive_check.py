@@ -18,7 +18,7 @@ from fuxiflow.archive.archive_check import (
     reports_table,
     run_checks,
 )
-from fuxiflow.archive.needs import WHOLE, Need, era5_fields
+from fuxiflow.archive.needs import NO_DAYS, WHOLE, Need, era5_fields
 from fuxiflow.archive.occultations import mission_folder
 from fuxiflow.archive.retries import DownloadError
 from fuxiflow.channels import channel_table
@@ -31,7 +31,7 @@ from tests.support.nnja_ai_files import AMSUA, key_of
 from tests.support.nnja_ai_files import ROOT as NNJA
 from tests.support.public_stores import ARCO, WB2_COARSE
 from tests.support.report_files import atmosphere
-from tests.support.wb2_stores import public_store
+from tests.support.wb2_stores import climatology_store, public_store
 from tests.unit.test_archive_gfs import inventory
 
 DAYS = ("2020-01-01", "2020-01-03")
@@ -253,6 +253,34 @@ def test_a_store_of_forecasts_that_is_otherwise(server, tmp_path):
     report = only_report(archives_of(server), longer)
     lacking = [one.difference for one in report.findings if not one.matters]
     assert {"it lacks 18 h, 24 h", "it lacks mean_sea_level_pressure"} <= {*lacking}
+
+
+def serve_climatology(server, folder, **layout):
+    name = "datasets/era5-hourly-climatology/1990-2019_6h_16x8.zarr"
+    public_stores.serve_store(server, climatology_store(folder / "climatology", **layout), name)
+    fields = ("geopotential 500", "temperature 850", "2m_temperature")
+    return Need("climatology", WHOLE, NO_DAYS, fields, address=f"{server.url}/{name}")
+
+
+def test_a_climatology(server, tmp_path):
+    report = only_report(archives_of(server), serve_climatology(server, tmp_path))
+    assert_as_expected(report)
+    assert not [one for one in report.findings if one.difference]
+    assert "2m_temperature of the first day, 150 to 350 K" in [
+        one.expectation for one in report.findings
+    ]
+
+
+def test_a_climatology_that_is_otherwise(server, tmp_path):
+    need = serve_climatology(server, tmp_path, days=range(1, 361))
+    report = only_report(archives_of(server), need)
+    assert "dayofyear: no 361, 366; it has 1 to 360" in report.failure
+    celsius = {"2m_temperature": "C", "geopotential": "m**2 s**-2"}
+    need = serve_climatology(server, tmp_path, names=celsius)
+    report = only_report(archives_of(server), need)
+    assert any("2m_temperature" in one for one in differences(report))
+    lacking = [one.difference for one in report.findings if one.difference and not one.matters]
+    assert lacking == ["it lacks temperature"]
 
 
 def archives_with(server, name, **values):
@@ -542,7 +570,7 @@ def configuration(folder, server):
     values["segment_months"] = 1
     values["experiment"]["sources"] = ["nnja_amsua"]
     values["experiment"]["training"]["joint"]["observation_loss"] = {"sources": []}
-    del values["verification"]["systems"]
+    del values["verification"]["systems"], values["verification"]["climatology"]
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return [str(path)]

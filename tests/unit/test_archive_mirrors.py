@@ -9,7 +9,7 @@ import pytest
 
 from fuxiflow import ROOT
 from fuxiflow.archive import fetching
-from fuxiflow.archive.needs import WHOLE, Need, all_needs, store_product
+from fuxiflow.archive.needs import NO_DAYS, WHOLE, Need, all_needs
 from fuxiflow.archive.needs import need_of as need_of_config
 from fuxiflow.archive.raw_store import STORE
 from fuxiflow.archive.retries import DownloadError
@@ -17,11 +17,14 @@ from fuxiflow.channels import channel_table
 from fuxiflow.config import volumes
 from fuxiflow.config.archives import load_archives
 from fuxiflow.config.configuration import load_configuration
+from fuxiflow.config.evaluation import store_product
 from fuxiflow.grids import Grid
 from fuxiflow.states.assembly import Ledger
+from fuxiflow.states.climatology import HOURS
+from fuxiflow.states.public_climatology import PublicClimatology
 from fuxiflow.states.public_stores import PublicFields
 from fuxiflow.storage.manifests import RawFileError, read_manifest
-from tests.support.wb2_stores import public_store
+from tests.support.wb2_stores import climatology_store, public_store
 
 LOG = logging.getLogger("test")
 TIMES = ["2020-01-01T00", "2020-01-01T12", "2020-01-02T00", "2020-01-03T00"]
@@ -139,6 +142,62 @@ def test_a_lost_file_is_fetched_again_and_a_damaged_one_named(bucket, store, tmp
     assert states(receipt)[0] is not None
 
 
+CLIMATOLOGY = "datasets/era5-hourly-climatology/1990-2019_6h_16x8.zarr"
+
+
+def serve_climatology(server, tmp_path, **layout):
+    """Serve a climatology, and return what is needed of it."""
+    folder = climatology_store(tmp_path / "public.zarr", **layout)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            server.files[f"{CLIMATOLOGY}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
+    address = f"{server.url}/{CLIMATOLOGY}"
+    fields = ("2m_temperature", "geopotential 500", "u_component_of_wind 850")
+    return Need(store_product(address), WHOLE, NO_DAYS, fields, address=address)
+
+
+def test_a_climatology_is_mirrored_at_synoptic_hours(server, store, tmp_path):
+    need = serve_climatology(server, tmp_path, hours=range(0, 24, 3), names={"2m_temperature": "K"})
+    receipt = fetch(need, store, tmp_path)
+    manifest = read_manifest(store / need.product / WHOLE)
+    chunks = [name for name in manifest.files if name.startswith("2m_temperature/")]
+    assert sorted(chunks) == [
+        f"2m_temperature/{hour}.{block}.0.0" for hour in (0, 2, 4, 6) for block in range(6)
+    ]
+    assert manifest.files[chunks[0]].covers == {"fields": ["2m_temperature"]}
+    channels = channel_table().select(["T2M"])
+    mirrored, public = (
+        PublicClimatology(place, channels, GRID) for place in (receipt, tmp_path / "public.zarr")
+    )
+    day = datetime(2000, 1, 6)
+    mirrored.verify([day], HOURS)
+    for here, there in zip(
+        mirrored.read(day, HOURS, Ledger()), public.read(day, HOURS, Ledger()), strict=True
+    ):
+        assert np.array_equal(here, there)
+    server.requests.clear()
+    fetch(need, store, tmp_path)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        ({"days": range(1, 361)}, "dayofyear: no 361, 366; it has 1 to 360"),
+        ({"hours": (0, 12)}, "hour: no 6, 18; it has 0 to 12"),
+    ],
+)
+def test_a_climatology_of_fewer_days_or_hours_is_refused(server, store, tmp_path, layout, words):
+    need = serve_climatology(server, tmp_path, names={"2m_temperature": "K"}, **layout)
+    with pytest.raises(DownloadError, match=words):
+        fetch(need, store, tmp_path)
+
+
+def test_a_store_of_forecasts_is_no_climatology(bucket, store, tmp_path):
+    with pytest.raises(DownloadError, match="no dayofyear, so it holds no climatology"):
+        fetch(need_of(bucket, days=NO_DAYS), store, tmp_path)
+
+
 def test_answers_that_are_no_chunks(bucket, store, tmp_path):
     key = f"{NAME}/geopotential/0.1.0.0.0"
     whole = bucket.files[key]
@@ -197,3 +256,17 @@ def test_the_stores_of_a_configuration(tmp_path):
         config, "archive_fetch", {"product": forecasts.product, "segment": WHOLE}
     )
     assert 1_000 < volume.mb < 30_000
+
+
+def test_the_climatology_of_a_configuration():
+    config = load_configuration(ROOT / "config" / "real.yaml")
+    (need,) = (need for need in all_needs(config) if need.is_climatology)
+    assert need.product == "era5-hourly-climatology-1990-2019_6h_64x32_equiangular_conservative"
+    assert {"geopotential 50", "temperature 1000", "total_precipitation_6hr"} <= {*need.fields}
+    assert "specific_humidity" not in need.variables
+    assert need.months == [WHOLE]
+    volume = volumes.product_volume(
+        config, "archive_fetch", {"product": need.product, "segment": WHOLE}
+    )
+    # 296 fields of 57 variables and levels
+    assert 60 < volume.mb < 300

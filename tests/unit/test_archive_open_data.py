@@ -10,6 +10,7 @@ import requests
 
 from fuxiflow.archive import open_data
 from fuxiflow.archive.findings import ProviderReport
+from fuxiflow.archive.forecast_findings import check_open_data
 from fuxiflow.archive.retries import DownloadError
 from fuxiflow.channels import channel_table
 from fuxiflow.config.archives import OpenDataArchive, load_archives
@@ -158,13 +159,13 @@ def test_it_is_compared_with_what_is_expected(server, tmp_path):
     archive = OpenDataArchive(url=server.url)
     with requests.Session() as session:
         report = ProviderReport("open data", "")
-        open_data.check_open_data(session, report, archive)
+        check_open_data(session, report, archive)
         assert (report.is_as_expected, report.newest_day) == (True, "2024-03-01")
         (other,) = [one for one in report.findings if one.difference]
         assert other.difference == "12 x 7 from 90.0 and 180.0"
         server.files[INDEX] = server.files[INDEX].replace(b'"msl"', b'"sp"')
         report = ProviderReport("open data", "")
-        open_data.check_open_data(session, report, archive)
+        check_open_data(session, report, archive)
     assert [one.difference for one in report.findings if one.differs] == [
         "the index has no mean_sea_level_pressure; another model may"
     ]

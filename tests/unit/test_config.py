@@ -66,7 +66,9 @@ def complaint(**changes) -> str:
     return message
 
 
-@pytest.mark.parametrize("name", ["demo", "joint", "test", "rehearsal", "real", "lab", "paper"])
+@pytest.mark.parametrize(
+    "name", ["demo", "joint", "test", "rehearsal", "real", "lab", "paper", "fuxiweather"]
+)
 def test_committed_configurations_are_valid(name):
     assert load_configuration(ROOT / "config" / f"{name}.yaml").name == name
 
@@ -200,7 +202,10 @@ def test_the_reference_page_is_in_step():
             ["experiments.third.weights", "no networks of its own"],
         ),
         (
-            {"experiments__third": {"weights": "full", "assimilator": "variational"}},
+            {
+                "experiment__training__variational": None,
+                "experiments__third": {"weights": "full", "assimilator": "variational"},
+            },
             ["experiments.third.assimilator: variational needs", "training.variational"],
         ),
         ({"experiments__gfs": {}}, ["experiments.gfs", "taken"]),
@@ -466,8 +471,9 @@ def test_all_mistakes_are_told_at_once():
             "experiments.third.weights: unknown 'ful', allowed: fourth, full, no_observations, "
             "third; did you mean 'full'?",
             "experiments.fourth.trainig: unknown key, allowed: sources, weights, assimilator, "
-            "analyses_after, forecasts_after, forecasts, initial, forecaster, seeds, "
-            "seeds_forecast, seed_offset, denial, retrained, model, training; "
+            "background, windows, cutoff_hours, latency_hours, analyses_after, "
+            "forecasts_after, forecasts, initial, forecaster, seeds, seeds_forecast, seed_offset, "
+            "denial, retrained, cutoffs, retrained_cutoffs, model, training; "
             "did you mean 'training'?",
             "periods.cold_start: 2022-12-31, allowed: after 2022-12-31 up to 2023-01-11",
             f"simulation: unknown 'noaa20_atm', allowed: {', '.join(sources.source_names())}; "

@@ -49,6 +49,32 @@ def test_named_sources_alone_are_denied():
     assert list(denied.experiments) == ["full", "full_no_amsua"]
 
 
+def test_cut_offs_are_experiments_that_are_compared_with_the_whole():
+    made = config({"full": {"cutoffs": [3, 0], "retrained_cutoffs": [0], "seeds": 2}})
+    assert list(made.experiments) == [
+        "full",
+        "full_cutoff_3",
+        "full_cutoff_0",
+        "full_seed2",
+        "full_cutoff_3_seed2",
+        "full_cutoff_0_seed2",
+    ]
+    assert [made.resolve(name).cutoff_hours for name in made.experiments] == 2 * [None, 3, 0]
+    assert made.resolve("full_cutoff_0").window_of("amsua") == (-3, 0)
+    assert made.weights_of("full_cutoff_3") == "full"
+    assert made.weights_of("full_cutoff_3_seed2") == "full_seed2"
+    assert made.weights_of("full_cutoff_0_seed2") == "full_cutoff_0_seed2"
+    # the forecaster knows no window, the assimilator does
+    assert made.trained_by("full_cutoff_0", "forecaster") == "full"
+    assert made.trained_by("full_cutoff_0", "assimilator") == "full_cutoff_0"
+    assert made.comparisons == {
+        "full_cutoff_3": ["full"],
+        "full_cutoff_0": ["full"],
+        "full_cutoff_3_seed2": ["full_seed2"],
+        "full_cutoff_0_seed2": ["full_seed2"],
+    }
+
+
 def test_seeds_train_again_and_nothing_else_changes():
     experiments = {
         "full": {"seeds": 3, "seeds_forecast": False},
@@ -117,7 +143,7 @@ def test_what_was_derived_is_the_same_when_it_is_checked_again():
         ),
         (
             {"full": {"seeds": 2}, "full_seed2": {"sources": []}},
-            "experiments.full_seed2: the name is that of a denial or seed of another one",
+            "experiments.full_seed2: the name is that of a denial, cut-off or seed of another",
         ),
         ({"full": {"seeds": 0}}, "experiments.full.seeds: 0"),
     ],

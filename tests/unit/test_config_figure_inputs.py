@@ -86,10 +86,23 @@ def test_window_across_the_end_of_a_segment_touches_both():
         periods=period,
         figures={"experiments": ["full"], "case": "2023-02-01T00:00"},
     )
-    assert figure_inputs.case_grids(config, ["noaa20_atms"]) == {
+    assert figure_inputs.case_grids(config, {"noaa20_atms": [-3, 5]}) == {
         "noaa20_atms": ["2023-01", "2023-02"]
     }
+    assert figure_inputs.case_grids(config, {"noaa20_atms": [0, 5]}) == {"noaa20_atms": ["2023-02"]}
     assert figure_inputs.source_windows(["noaa20_atms"]) == {"noaa20_atms": [-3, 5]}
+
+
+def test_data_end_where_the_last_window_does():
+    assert figure_inputs.data_ends(configuration()) == {}
+    late = {"latency_hours": {"amsua": 2}, "windows": {"noaa20_atms": [-3, 4]}}
+    config = configuration(
+        experiments={"full": {}, "late": {"cutoffs": [3], "sources": ["noaa20_atms", "amsua"]}},
+        experiment=late,
+    )
+    assert figure_inputs.data_ends(config) == {"late": 5, "late_cutoff_3": 3}
+    windows = figure_inputs.assimilation_windows(config, "late_cutoff_3")
+    assert windows == {"noaa20_atms": [-3, 3], "amsua": [-3, 1]}
 
 
 def test_settings_follow_the_experiment_and_its_weights():

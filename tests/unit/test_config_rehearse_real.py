@@ -25,6 +25,7 @@ DIFFERENCES = {
     "periods.*": "days",
     "archives.*": "addresses",
     "verification.systems.*": "addresses",
+    "verification.climatology": "address",
     "verification.block_days": "days",
     "experiment.training.*.updates": "steps",
     "experiment.training.*.chain": "days: a chain of the real run is longer than the rehearsal",
@@ -47,6 +48,7 @@ def addresses(config):
     archives = load_archives(changes=config.archives)
     found = {name: archives.sources[name].url for name in config.sources}
     found["era5"] = archives.era5.store_url
+    found["climatology"] = config.verification.climatology
     for name, system in config.verification.systems.items():
         found |= {f"{name} forecasts": system.forecasts, f"{name} analyses": system.analyses}
     return {name: address for name, address in found.items() if address}

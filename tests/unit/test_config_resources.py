@@ -16,7 +16,6 @@ from fuxiflow.models import device_memory
 from fuxiflow.states import climatology
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training import samples
-from fuxiflow.world import analysis_errors
 from tests.support import tiny
 
 CONFIGURATIONS = {
@@ -309,6 +308,11 @@ def test_updates_take_the_arithmetic_of_their_steps():
     )
     flop, _ = resources.update_flop(experiment, "assimilator", 720 * 1440, 12)
     assert flop == pytest.approx(step + 4 * analysis + step)
+    # FuXi Weather: ten forecasts with gradients from each analysis
+    experiment = load_configuration(ROOT / "config" / "fuxiweather.yaml").resolve("full")
+    analysis = network_sizes.analysis_flop(experiment.model.assimilator.model_dump(), 720 * 1440, 6)
+    flop, _ = resources.update_flop(experiment, "assimilator", 720 * 1440, 6)
+    assert flop == pytest.approx(step + 4 * analysis + 4 * 10 * step)
 
 
 def test_amounts_of_work_are_those_of_the_modules_that_do_it():
@@ -316,5 +320,3 @@ def test_amounts_of_work_are_those_of_the_modules_that_do_it():
     assert len(climatology.NODES) == work.YEAR_NODES
     assert work.NODE_DAYS == climatology.NODE_DAYS
     assert len(climatology.HOURS) == work.HOURS_A_DAY
-    # the day before the first of them too, workflow/scripts/world_spinup.py
-    assert work.LIBRARY_DAYS == analysis_errors.LIBRARY_DAYS + 1

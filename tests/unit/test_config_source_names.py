@@ -59,16 +59,19 @@ NAMES |= {
         "amsua": ("NC021023",),
         "atms": ("NC021203",),
         "mhs": ("NC021027",),
+        "metopc_amsua": ("NC021023",),
+        "metopc_mhs": ("NC021027",),
         "land_stations": ("NC000001", "NC000002", "NC000007", "NC000101"),
         "radiosondes": ("NC002001",),
     }.items()
 }
+DUMPS = {"amsua": "1bamua", "mhs": "1bmhs", "atms": "atms", "gpsro": "gpsro", "iasi": "mtiasi"}
 NAMES |= {
     f"ncep_{name}": (
         f"gdas.20220701.t12z.{dump}.tm00.bufr_d",
         f"gdas.20220701.t00z.{dump}.tm00.bufr_d.nr",
     )
-    for name, dump in {"amsua": "1bamua", "mhs": "1bmhs", "atms": "atms", "gpsro": "gpsro"}.items()
+    for name, dump in DUMPS.items()
 }
 NAMES |= {
     f"prepbufr_{name}": ("gdas.20220701.t12z.prepbufr.nr", "gdas.t12z.sfcshp.prepbufr")

@@ -102,6 +102,20 @@ def test_observations_are_standardised_and_empty_windows_left_out(networks, tmp_
     assert len(footprints) == 8 * 20
 
 
+def test_a_shorter_window_keeps_the_hours_that_the_networks_know(networks, record):
+    grids, time = {tiny.SOURCE: SparseGrids(record.grids)}, TIME
+    whole = cycling.Observer(networks, grids).window(time)[tiny.SOURCE]
+    early = cycling.Observer(networks, grids, {tiny.SOURCE: (-1, 2)}).window(time)[tiny.SOURCE]
+    kept = (whole.slot >= 2) & (whole.slot < 5)
+    assert 0 < len(early) < len(whole)
+    for name in early.__dataclass_fields__:
+        assert torch.equal(getattr(early, name), getattr(whole, name)[kept]), name
+    # all that there is before the record's first hour
+    assert cycling.Observer(networks, grids, {tiny.SOURCE: (-3, 0)}).window(tiny.START) == {}
+    with pytest.raises(ValueError, match=r"\[-3, 6\) h of noaa20_atms: the networks know \[-3, 5"):
+        cycling.Observer(networks, grids, {tiny.SOURCE: (-3, 6)})
+
+
 def test_each_cycle_starts_from_the_forecast_of_the_one_before(networks, record):
     end = TIME + 2 * tiny.STEP
     cycles = list(cycle(networks, record, cycling.Observer(networks, {}), end))
@@ -113,6 +127,23 @@ def test_each_cycle_starts_from_the_forecast_of_the_one_before(networks, record)
         background = networks.normaliser.physical(carry.background)[0].numpy()
         np.testing.assert_array_equal(analysis, cycled.analysis)
         np.testing.assert_array_equal(background, following.background)
+
+
+def test_without_a_background_each_cycle_starts_from_the_climatology(networks, record):
+    climatology, end = Climatology.read(record.climatology), TIME + 2 * tiny.STEP
+    observer = cycling.Observer(networks, {tiny.SOURCE: SparseGrids(record.grids)})
+    cycles = cycling.cycle(
+        networks, carried(networks, record), observer, climatology, end, from_climatology=True
+    )
+    for cycled, carry in cycles:
+        expected = climatology.at(cycled.time)[:69]
+        np.testing.assert_allclose(cycled.background, expected, rtol=1e-4, atol=1e-3)
+        again = cycling.cold_start(networks, climatology, cycled.time + tiny.STEP)
+        assert carry.time == again.time
+        assert torch.equal(carry.background, again.background)
+        assert torch.equal(carry.previous, again.previous)
+        made = cycling.resumed(networks, None, None, climatology, carry.time, True)
+        assert torch.equal(made.previous, again.previous)
 
 
 def test_a_cycle_counts_the_observed_cells(networks, record):

@@ -47,3 +47,17 @@ def test_nothing_to_draw_is_an_error(tmp_path):
     data.write_observed(tmp_path / "observed.parquet", ())
     with pytest.raises(ValueError, match="observe such a source"):
         obs_departures.table(tmp_path / "observed.parquet", ["land_stations"], "full")
+
+
+def test_every_system_has_a_colour_of_its_own_and_is_in_the_legend(tmp_path):
+    systems = ("full", "atms", "no_observations", "gfs", "era5", "persistence", "climatology")
+    data.write_observed(tmp_path / "observed.parquet", systems)
+    table = obs_departures.table(tmp_path / "observed.parquet", ["land_stations"], "full")
+    # there is no persistence of an analysis, so the first row of panels is without it
+    table = table[(table["system"] != "persistence") | (table["lead_time"] > 0)]
+    (legend,) = obs_departures.draw(table).legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert sorted(labels) == sorted(
+        ["fuxiflow", "atms", "no observations", "GFS", "ERA5", "persistence", "climatology"]
+    )
+    assert len({line.get_color() for line in legend.get_lines()}) == len(systems)

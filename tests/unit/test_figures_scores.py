@@ -7,6 +7,7 @@ import pytest
 from fuxiflow.figures import (
     activity,
     analysis_error,
+    cutoff,
     scorecard,
     scores,
     skill_vs_lead,
@@ -61,6 +62,24 @@ def test_unrolling_shows_the_paired_difference_to_the_first(figure_stores):
     assert last["ci_high"] == pytest.approx(-2 / 3 + 0.05)
     assert first["value"] == pytest.approx(3 * last["value"])
     assert "T500: 1.5 K before it" in texts(unrolling.draw(table))
+
+
+def test_cutoff_counts_hours_since_the_last_datum(figure_stores):
+    table = all_tables(figure_stores)["cutoff"]
+    rows = table[table["channel"] == "Z500"]
+    assert list(rows["lead_time"]) == 2 * [0, 6, 24, 48, 72]
+    first, last = rows.iloc[:5], rows.iloc[5:]
+    assert list(first["hours_since_last_datum"]) == [-5, 1, 19, 43, 67]
+    assert list(last["hours_since_last_datum"]) == [-3, 3, 21, 45, 69]
+    assert list(first["versus"]) == 5 * [0]
+    assert last["versus"].iloc[0] == pytest.approx(-2 / 3)
+    # forecasts of the two were not compared
+    assert last["versus"].iloc[1:].isna().all()
+    drawn = cutoff.draw(table)
+    assert {"data to +5 h", "data to +3 h"} <= set(texts(drawn).split("\n"))
+    above, below = drawn.axes[0], drawn.axes[4]
+    for ax, key in ((above, "lead_time"), (below, "hours_since_last_datum")):
+        assert list(ax.lines[1].get_xdata()) == list(last[key])
 
 
 def test_analysis_error_has_a_line_for_each_analysis_and_the_background(figure_stores):
@@ -305,3 +324,17 @@ def test_no_row_is_cut_at_the_limits_of_another():
         low, high = ax.get_xlim()
         assert low == 0
         assert high >= 3.3
+
+
+def test_one_wide_interval_does_not_flatten_the_curves(tmp_path):
+    data.write_scores(tmp_path / "scores.parquet", leads=[6, 24, 48])
+    table = skill_vs_lead.table(tmp_path / "scores.parquet", "full", "truth")
+    largest = table[table["metric"] == "rmse"].groupby("channel")["value"].max()
+    table.loc[table["lead_time"] == 24, "ci_high"] = 1e6
+    panels = skill_vs_lead.draw(table).axes
+    low, high = next(ax.get_ylim() for ax in panels if "Z500" in ax.get_title("left"))
+    assert low == 0
+    assert largest["Z500"] < high < 1.5 * largest["Z500"]
+    activities = activity.table(tmp_path / "scores.parquet", "full", "truth")
+    activities["ci_high"] = 100.0
+    assert max(ax.get_ylim()[1] for ax in activity.draw(activities).axes) < 2

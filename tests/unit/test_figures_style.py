@@ -48,3 +48,20 @@ def test_names_of_references():
 
 def test_missing_says_where_what_and_the_remedy():
     assert str(style.missing_rows("no rows", "a.parquet", "run it")) == "a.parquet: no rows; run it"
+
+
+def test_axes_follow_curves_and_not_what_is_no_number():
+    assert style.limits_of_curves([1.0, float("nan"), 6.0]) == (0.0, 7.0)
+    assert style.limits_of_curves([5.0]) == (4.5, 5.5)
+    assert style.limits_of_curves([0.0, 0.0]) == (-1.0, 1.0)
+    with pytest.raises(ValueError, match="finite"):
+        style.limits_of_curves([float("inf")])
+
+
+def test_a_legend_of_panels_has_each_label_once():
+    figure = style.new_figure(2, 2)
+    first, second = figure.subplots(2)
+    first.plot([0, 1], label="a")
+    second.plot([0, 1], label="b")
+    second.plot([0, 1], label="a")
+    assert list(style.collect_legend([first, second])) == ["a", "b"]

@@ -64,6 +64,8 @@ def test_window_in_a_gap_is_empty_and_at_the_ends_is_cut(tmp_path):
     assert empty.values.shape == (0, 2)
     assert grids.window(np.datetime64("2022-01-01"), -3, 5).slot.tolist() == [3]
     assert grids.window(np.datetime64("2022-01-02"), -3, 5).slot.tolist() == [2]
+    # a window that ends at the analysis time has no hour of a record that begins there
+    assert len(grids.window(np.datetime64("2022-01-01"), -3, 0)) == 0
 
 
 def test_window_between_stores_is_empty(tmp_path):

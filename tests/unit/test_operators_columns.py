@@ -118,3 +118,18 @@ def test_surfaces_reach_the_brightness_temperatures():
     grass = torch.full((1, len(operator.channels)), 0.93, dtype=torch.float64)
     assert (of(1.0, land=grass) - of(1.0)).abs()[0, 0] > 0.1
     torch.testing.assert_close(of(1.0, land=emissivity.LAND), of(1.0))
+
+
+def test_clouds_warm_a_cold_sea(operator, profile):
+    ground = (torch.tensor([1010.0]), torch.tensor([290.0]), torch.zeros(1), torch.tensor([30.0]))
+    columns = [*profile, *(field.double() for field in ground), torch.zeros(1).double()]
+    clear = brightness_temperatures(operator, *columns)
+    droplets = torch.zeros_like(profile[0])
+    none = brightness_temperatures(operator, *columns, cloud_liquid=droplets)
+    torch.testing.assert_close(none, clear)
+    droplets[:, PRESSURE_LEVELS.index(850)] = 2e-4
+    cloudy = brightness_temperatures(operator, *columns, cloud_liquid=droplets)
+    names = list(operator.channels)
+    # windows see it, the stratosphere does not
+    assert cloudy[0, names.index("2")] > clear[0, names.index("2")] + 2.0
+    torch.testing.assert_close(cloudy[0, names.index("10")], clear[0, names.index("10")])

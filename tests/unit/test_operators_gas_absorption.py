@@ -9,15 +9,17 @@ from fuxiflow.operators.pass_bands import pass_bands, quadrature, side_bands
 from fuxiflow.operators.table_builder import SOURCES
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def _model():
     gas_absorption.use_absorption_model()
 
 
+@pytest.mark.parametrize("model", ["R19", "R20"])
 @pytest.mark.parametrize("frequency", [23.8, 54.4, 57.6125, 88.2, 183.3])
-def test_absorption_equals_pyrtlib(frequency):
+def test_absorption_equals_pyrtlib(frequency, model):
     from pyrtlib.rt_equation import RTEquation
 
+    gas_absorption.use_absorption_model(model)
     rng = np.random.default_rng(0)
     p = np.exp(rng.uniform(np.log(0.05), np.log(1050.0), 12))
     t, e = rng.uniform(190.0, 300.0, 12), rng.uniform(0.0, 0.03, 12) * p

@@ -138,3 +138,29 @@ def test_committed_table_is_what_the_builder_makes():
     }
     one, other = (MicrowaveOperator(table, torch.float64)(**made) for table in (committed, built))
     assert (one - other).abs().max() < 0.1
+
+
+def test_another_absorption_model_is_fitted_at_the_same_nodes():
+    table = OperatorTable.read(DIRECTORY / "mhs.npz")
+    same = table_builder.refitted_table(DIRECTORY / "mhs.npz", "R19")
+    np.testing.assert_allclose(same.coefficients, table.coefficients, rtol=1e-4, atol=1e-7)
+    other = table_builder.refitted_table(DIRECTORY / "mhs.npz", "R20")
+    np.testing.assert_array_equal(other.frequency, table.frequency)
+    np.testing.assert_array_equal(other.weights, table.weights)
+    committed = OperatorTable.read(DIRECTORY / "R20" / "mhs.npz")
+    np.testing.assert_allclose(other.coefficients, committed.coefficients, rtol=1e-4, atol=1e-7)
+    # what is fitted next is of the assimilation's model again
+    again = table_builder.refitted_table(DIRECTORY / "mhs.npz", "R19")
+    np.testing.assert_array_equal(again.coefficients, same.coefficients)
+
+
+def test_the_absorption_models_differ_by_tenths_of_a_kelvin():
+    ours, other = (
+        MicrowaveOperator(OperatorTable.read(path / "amsua.npz"))
+        for path in (DIRECTORY, DIRECTORY / "R20")
+    )
+    atmospheres = table_builder.random_atmospheres(ours.pressure.numpy().astype(float), 40)
+    columns = {name: torch.as_tensor(field).float() for name, field in atmospheres.items()}
+    with torch.no_grad():
+        difference = (other(**columns) - ours(**columns)).abs().amax(dim=0)
+    assert 0.05 < difference.max() < 2.0

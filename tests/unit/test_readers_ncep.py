@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from fuxiflow.config import sources
 from fuxiflow.observations import footprint_table, ingest, quality, readers
 from fuxiflow.observations.footprint_table import column_values
+from fuxiflow.observations.ncep_bufr import read_ncep_reports
 from fuxiflow.observations.readers import nnja_ai
 from fuxiflow.observations.rejection_codes import Reason
 from tests.support import bufr_files, ncep_files
@@ -18,7 +19,7 @@ from tests.support.ncep_files import OCCULTATION, SOUNDERS, NcepTables
 from tests.support.report_files import atmosphere
 
 KINDS = {"amsua": "NC021023", "mhs": "NC021027", "atms": "NC021203"}
-NAMES = {"amsua": "1bamua", "mhs": "1bmhs", "atms": "atms", "gpsro": "gpsro"}
+NAMES = {"amsua": "1bamua", "mhs": "1bmhs", "atms": "atms", "gpsro": "gpsro", "iasi": "mtiasi"}
 PLATFORMS = ["Metop-C", "NOAA-20"]
 NOON = datetime(2022, 7, 1, 12)
 
@@ -221,6 +222,81 @@ def occultation(satellite=4, place=(12.5, 30.25), flags=0, refractivity=True, be
     return subset, height, profile
 
 
+IASI_CHANNELS = (16, 222, 1500, 3002, 8000)
+
+
+def iasi_footprint(position=1, channels=IASI_CHANNELS, kelvin=250.0, **changes):
+    """A footprint of IASI by hand: Planck's law in W m-2 sr-1 m, scaled by bands."""
+    ends = [1, 600, 1200, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 8462]
+    scales = [7, 7, 8, 8, 8, 9, 9, 9, 9, 9]
+    bands = [
+        {"STCH": first, "ENCH": end - 1, "CHSF": scale}
+        for first, end, scale in zip(ends, ends[1:], scales, strict=False)
+    ]
+    rows = []
+    for number in channels:
+        scale = next(band["CHSF"] for band in bands if band["STCH"] <= number <= band["ENCH"])
+        wave = 64500.0 + 25.0 * (number - 1)
+        radiance = 1.191042972e-16 * wave**3 / np.expm1(0.01438776877 * wave / kelvin)
+        rows.append({"CHNM": number, "SCRA": round(radiance * 10.0**scale)})
+    angle = (10 / 3) * ((position - 1) // 4 - 14.5)
+    zenith = np.degrees(np.arcsin(np.sin(np.radians(abs(angle))) * (6371 + 817) / 6371))
+    return {
+        **{"SAID": 5, "SIID": 221, "FOVN": position, "SAZA": zenith, "QGFQ": 0},
+        **{"YEAR": 2022, "MNTH": 7, "DAYS": 1, "HOUR": 12, "MINU": 1, "SECO": 2},
+        **{"CLATH": 40.0 + 0.01 * position, "CLONH": 11.5, "BEARAZ": 100.0},
+        "IASIL1CB": bands,
+        "IASICHN": rows,
+    } | changes
+
+
+@pytest.mark.parametrize("how", [{}, {"compressed": True}], ids=["plain", "compressed"])
+def test_iasi_becomes_brightness_temperatures(tmp_path, how):
+    tables = NcepTables(ncep_files.IASI)
+    subsets = [iasi_footprint(position, kelvin=230.0 + position) for position in range(1, 41)]
+    subsets[3]["QGFQ"] = 1
+    subsets[5]["IASICHN"][2]["SCRA"] = None
+    # a band without its exponent
+    subsets[7]["IASIL1CB"][0] = {"STCH": 1, "ENCH": 599}
+    content = tables.messages() + tables.message(subsets, NOON, **how)
+    path = tmp_path / "gdas.20220701.t12z.mtiasi.tm00.bufr_d"
+    path.write_bytes(content)
+    names = [*map(str, IASI_CHANNELS), "17"]
+    granule = used(read("iasi", path, channels=names))
+    values = footprint_table.values_of(granule.footprints)
+    expected = np.repeat(231.0 + np.arange(40)[:, None], 5, axis=1)
+    expected[5, 2] = expected[7, :2] = np.nan
+    assert codes(granule)[3] == Reason.QUALITY
+    rows = [row for row in range(40) if row != 3]
+    assert_allclose(values[rows, :4], expected[rows, :4], atol=0.1)
+    assert np.isnan(values[:, 5]).all()
+    assert "it has no channel 17" in granule.message
+    assert_array_equal(column_values(granule.footprints, "scan_position"), np.arange(1, 41))
+
+
+def test_iasi_without_any_of_the_channels_is_refused(tmp_path):
+    tables = NcepTables(ncep_files.IASI)
+    path = tmp_path / "gdas.20220701.t12z.mtiasi.tm00.bufr_d"
+    path.write_bytes(tables.messages() + tables.message([iasi_footprint()], NOON))
+    (granule,) = read("iasi", path, channels=["17", "18"])
+    assert granule.reason == Reason.UNREADABLE
+    assert granule.message.startswith("NC021241 without TMBR_00017, TMBR_00018")
+
+
+def test_earth2bufr_reads_the_same_scaled_radiances(tmp_path):
+    earth2bufr = pytest.importorskip("earth2bufr")
+    tables = NcepTables(ncep_files.IASI)
+    path = tmp_path / "gdas.20220701.t12z.mtiasi.tm00.bufr_d"
+    path.write_bytes(tables.messages() + tables.message([iasi_footprint()], NOON))
+    (batch,) = earth2bufr.read_bufr(str(path))
+    theirs = batch.column(batch.schema.names.index("DRF16BIT"))[0].as_py()
+    assert theirs == iasi_footprint()["IASICHN"]
+    ((_, _, reports),) = read_ncep_reports(path, ["CHNM", "SCRA"])
+    ours = reports.part("IASICHN").values
+    for name in ("CHNM", "SCRA"):
+        assert_array_equal(ours[name][0], [row[name] for row in theirs])
+
+
 CHANNELS = [f"refractivity_{height}" for height in (2000, 5000, 10000, 20000)]
 
 
@@ -264,7 +340,7 @@ def test_flags_of_bending_angles_count_where_they_are_used(tmp_path):
     assert reasons == {"Metop-A": Reason.USED, "Metop-B": Reason.QUALITY}
 
 
-@pytest.mark.parametrize("name", ["ncep_amsua", "ncep_mhs", "ncep_atms", "ncep_gpsro"])
+@pytest.mark.parametrize("name", ["ncep_amsua", "ncep_mhs", "ncep_atms", "ncep_iasi", "ncep_gpsro"])
 def test_sources_name_their_files(name):
     source = sources.load_source(name)
     file = f"gdas.20220701.t12z.{NAMES[source.instrument.replace('gnssro', 'gpsro')]}.tm00.bufr_d"

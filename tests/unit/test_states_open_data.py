@@ -80,6 +80,16 @@ def test_forecasts_from_the_mirror_are_those_that_were_written(served, tmp_path)
                 np.testing.assert_allclose(one, other, 0, loose * span, err_msg=channel.name)
 
 
+def test_channels_on_other_levels_than_a_variable_has_are_none(served, tmp_path):
+    fields = ["geopotential 500", "temperature 500", "temperature 850"]
+    paths = fetch_open_data(served, INITS, LEADS, fields, logging.getLogger(), tmp_path / "store")
+    store = write_open_data(paths, tmp_path / "hres.zarr", GRID, "test")
+    # asked for all channels: Z850 would be missing in every state
+    read = PublicFields(store, CHANNELS, GRID)
+    assert {*read.channels.names} == {"Z500", "T500", "T850"}
+    assert all(state is not None for state in read.read(INITS[0], LEADS, Ledger()))
+
+
 def test_what_is_absent_is_missing(served, tmp_path):
     paths = fetch(served, tmp_path)
     del paths[INITS[0], 6]

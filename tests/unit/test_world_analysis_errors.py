@@ -71,6 +71,21 @@ def test_clock_of_the_library(library):
         assert (library.index(product, time) * 6 + first.hour) % 24 == time.hour
 
 
+def test_a_library_of_a_year_keeps_the_season(tmp_path):
+    times = [START + i * STEP for i in range(4 * 366 + 1)]
+    fields = [np.full((1, 5, 8), float(i), np.float32) for i in range(len(times))]
+    native = series(1)[2][:1] * len(times)
+    write_library(tmp_path / "year.zarr", times, GRID, CHANNELS[:1], fields, native)
+    library = ErrorLibrary(tmp_path / "year.zarr")
+    assert library.length == 4 * 365
+    first = times[-1] - timedelta(days=365) + STEP
+    for time in (datetime(2022, 12, 24, 6), datetime(2023, 7, 1, 18)):
+        for product, shift in (("era5", -9), ("gfs", 9)):
+            pattern = first + library.index(product, time) * STEP
+            apart = (time + timedelta(days=shift) - pattern) % timedelta(days=365)
+            assert apart == timedelta(0)
+
+
 def test_unknown_product_lists_the_known(library):
     with pytest.raises(KeyError, match="era5, gfs"):
         library.index("jra55", START)

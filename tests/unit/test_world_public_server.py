@@ -1,5 +1,6 @@
 """A folder is served as buckets are: ranges, listings with pages, 404."""
 
+import contextlib
 import socket
 import sys
 
@@ -106,6 +107,28 @@ def test_a_command_is_run_with_the_folder_served(folder, capsys):
     serve = ["serve", "--port", str(port), str(folder), "--"]
     assert main([*serve, sys.executable, "-c", code]) == 3
     assert url in capsys.readouterr().out
+
+
+def test_a_configuration_gets_the_address_of_the_server(folder, tmp_path, capsys):
+    config = tmp_path / "here.yaml"
+    config.write_text("store: http://127.0.0.1:8700/bucket/x\n", encoding="utf-8")
+    code = (
+        "import sys, urllib.request as r\n"
+        "place = open(sys.argv[1]).read().split()[1]\n"
+        "assert ':8700' not in place and r.urlopen(place).status == 200\n"
+        "sys.exit(4)"
+    )
+    serve = ["serve", "--config", str(config), str(folder), "--"]
+    # where 8700 is taken too
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", 8700))
+        assert main([*serve, sys.executable, "-c", code, str(config)]) == 4
+    assert "8700" in config.read_text(encoding="utf-8")
+    config.write_text("store: https://elsewhere/x\n", encoding="utf-8")
+    assert main([*serve, "true"]) == 1
+    assert "no address http://127.0.0.1:8700" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):

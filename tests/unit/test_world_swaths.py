@@ -241,3 +241,49 @@ def test_wrong_shapes_and_platforms_are_refused(tmp_path, granule):
     with pytest.raises(ValueError, match="do not fit"):
         atms_sdr.write_atms_granule(tmp_path, view, tb[:, :2], NOISE, "NOAA-20", 14.2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_radiances_of_another_operator(operator, store, truth):
+    view = observe(operator, truth)[0][0]
+    window = truth.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
+    clean = swaths.simulate_brightness(operator, window, view)
+    changes = settings.Radiances(
+        absorption="R20", rough_sea=True, land_emissivity=0.9, cloud_water=0.03
+    )
+    assert swaths.seen_variables(settings.Radiances()) == swaths.COLUMN
+    windows = swaths.TruthWindows(Truth([store]), swaths.seen_variables(changes))
+    window = windows.window(datetime(2022, 7, 1), datetime(2022, 7, 2))
+    # the wind is there, and not looked at
+    np.testing.assert_array_equal(swaths.simulate_brightness(operator, window, view), clean)
+    for change in (
+        {"rough_sea": True},
+        {"land_emissivity": 0.9},
+        {"sea_ice_emissivity": 0.8},
+    ):
+        one = settings.Radiances(**change)
+        difference = swaths.simulate_brightness(operator, window, view, one) - clean
+        # the surface is seen in windows, and not at 55 GHz and above
+        assert np.abs(difference[..., :4]).max() > 0.2
+        assert np.abs(difference[..., 9:15]).max() < 1e-3
+    other = swaths.swath_operator(SOURCE, changes)
+    spectroscopy = swaths.simulate_brightness(other, window, view) - clean
+    assert 0.02 < np.abs(spectroscopy[..., 4:9]).max() < 2.0
+
+
+def test_correlated_errors_come_with_their_size(operator, truth):
+    quiet = OPTIONS.model_copy(update={"noise": 0.0})
+    correlated = settings.Radiances(representativeness=2.0)
+    errors = [
+        (b[1] - a[1]) / NOISE
+        for a, b in zip(
+            observe(operator, truth, options=quiet),
+            swaths.observe_swaths(
+                SOURCE, NOAA_20, operator, truth, date(2022, 7, 1), quiet, 180, 3, correlated
+            ),
+            strict=True,
+        )
+    ]
+    values = np.concatenate([part.reshape(-1, 22) for part in errors])
+    assert values.std() == pytest.approx(2.0, rel=0.25)
+    # channels have half of it in common
+    assert np.corrcoef(values.T)[np.triu_indices(22, 1)].mean() == pytest.approx(0.5, abs=0.2)

@@ -269,6 +269,7 @@ def test_rules_that_can_find_less_than_there_should_be_say_how_much_they_need():
         "verification_analyses",
         "verification_departures",
         "verification_observed",
+        "verification_structure",
     }
     for name in asking:
         text = (ROOT / "workflow/scripts" / f"{name}.py").read_text(encoding="utf-8")

@@ -31,14 +31,15 @@ STAGES = [
     "verification",
     "world",
 ]
-ARCHIVES = ["real", "lab", "paper"]
+ARCHIVES = ["real", "lab", "paper", "fuxiweather"]
 _TRAINED = {
     f"training_{stage}" for stage in ("forecaster", "assimilator", "joint", "autoregressive")
 }
 
 
 @pytest.mark.parametrize(
-    "configuration", ["test", "demo", "demo+studies", "joint", "rehearsal", *ARCHIVES]
+    "configuration",
+    ["test", "demo", "demo+studies", "demo+demo_fairer", "joint", "rehearsal", *ARCHIVES],
 )
 def test_configurations_plan(plans, configuration):
     jobs = plans(configuration)
@@ -72,6 +73,7 @@ def test_studies_add_to_the_demonstration(plans):
     assert trained == {
         "training_forecaster": 1,
         "training_background_filter": 1,
+        "training_background_errors": 1,
         "training_assimilator": 3,
         "training_joint": 8,
         "training_autoregressive": 1,

@@ -8,7 +8,7 @@ from fuxiflow.config.base import read_yaml
 from fuxiflow.config import resources as requests
 from fuxiflow.config import figure_inputs, sources, volumes
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
-from fuxiflow.config.simulation import coefficient_files
+from fuxiflow.config.simulation import ABSORPTION, coefficient_files
 from fuxiflow.runtime.data_warnings import read_warnings, shortfalls
 from fuxiflow.runtime.fingerprint import data_digest, fingerprint
 from fuxiflow.runtime.rule_runner import export_caches, export_path
@@ -111,9 +111,9 @@ def code(rule):
     return fingerprint(ROOT / "workflow" / "scripts" / f"{rule}.py")
 
 
-def coefficients(names):
+def coefficients(names, absorption=ABSORPTION):
     """Return digests of the operator coefficients that sources need, by instrument."""
-    files = coefficient_files(map(sources.load_source, names))
+    files = coefficient_files(map(sources.load_source, names), absorption)
     return {instrument: data_digest(path) for instrument, path in files.items()}
 
 
@@ -136,9 +136,9 @@ def dates_in(period):
 def windows(experiment):
     """Return the assimilation windows of the sources of an experiment.
 
-    Scripts read them from the files of the sources; as a parameter, a change of one is seen.
+    They are those of the sources' files, or what the experiment makes of them.
     """
-    return figure_inputs.source_windows(CONFIG.resolve(experiment).sources)
+    return figure_inputs.assimilation_windows(CONFIG, experiment)
 
 
 def completeness(name):

@@ -15,6 +15,8 @@ rule cycling_analyses:
     params:
         compression=CONFIG.states.compression,
         sources=of_experiment(lambda one: one.sources),
+        windows=lambda wildcards: windows(wildcards.experiment),
+        from_climatology=of_experiment(lambda one: one.background == "none"),
         assimilator=of_experiment(lambda one: one.assimilator),
         dates=dates_in(CONFIG.cycling_period),
         accelerator=of_experiment(lambda one: one.training.accelerator),
@@ -39,6 +41,8 @@ rule cycling_response:
     params:
         coefficients=cycling_coefficients,
         sources=of_experiment(lambda one: one.sources),
+        windows=lambda wildcards: windows(wildcards.experiment),
+        from_climatology=of_experiment(lambda one: one.background == "none"),
         assimilator=of_experiment(lambda one: one.assimilator),
         case=CONFIG.case.isoformat(),
         source=cycling_perturbation("source"),

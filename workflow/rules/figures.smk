@@ -17,7 +17,7 @@ rule figure_system:
 
 rule figure_coverage:
     input:
-        grids=figures_case_grids(CONFIG.resolve(figures_main()).sources),
+        grids=figures_case_grids(figures_main()),
     output:
         **figures_files("coverage"),
     resources:
@@ -156,6 +156,32 @@ rule figure_obs_departures:
         "../scripts/figure_obs_departures.py"
 
 
+rule figure_spectra:
+    input:
+        spectra=results("scores/spectra.parquet"),
+    output:
+        **figures_files("spectra"),
+    resources:
+        **request("figure_spectra"),
+    params:
+        experiment=figures_main(),
+    script:
+        "../scripts/figure_spectra.py"
+
+
+rule figure_balance:
+    input:
+        balance=results("scores/balance.parquet"),
+    output:
+        **figures_files("balance"),
+    resources:
+        **request("figure_balance"),
+    params:
+        experiment=figures_main(),
+    script:
+        "../scripts/figure_balance.py"
+
+
 rule figure_increment_case:
     input:
         analyses=figures_case_analyses(figures_main()),
@@ -211,6 +237,20 @@ rule figure_unrolling:
         reference=figures_references()[-1],
     script:
         "../scripts/figure_unrolling.py"
+
+
+rule figure_cutoff:
+    input:
+        scores=results("scores/scores.parquet"),
+    output:
+        **figures_files("cutoff"),
+    resources:
+        **request("figure_cutoff"),
+    params:
+        data_end=figure_inputs.data_ends(CONFIG),
+        reference=figures_references()[-1],
+    script:
+        "../scripts/figure_cutoff.py"
 
 
 rule figure_obs_loss_weights:

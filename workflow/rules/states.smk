@@ -153,6 +153,18 @@ rule states_climatology:
         "../scripts/states_climatology.py"
 
 
+rule states_scored_climatology:
+    input:
+        store=states_climatology_store,
+        training=rules.states_climatology.output.climatology,
+    output:
+        climatology=directory(results("states/scored_climatology.zarr")),
+    resources:
+        **request("states_scored_climatology"),
+    script:
+        "../scripts/states_scored_climatology.py"
+
+
 rule states:
     input:
         rules.states_statistics.output.statistics,

@@ -122,6 +122,7 @@ rule training_assimilator:
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("assimilator"),
         seed=training_seed,
+        from_climatology=of_experiment(lambda one: one.background == "none"),
         state=restart("training/{experiment}/assimilator"),
         tensorboard=results("logs/tensorboard/{experiment}/assimilator"),
     script:
@@ -154,6 +155,7 @@ rule training_joint:
         dates=dates(CONFIG.periods.observations),
         reach=training_reach("joint"),
         seed=training_seed,
+        from_climatology=of_experiment(lambda one: one.background == "none"),
         state=restart("training/{experiment}/joint"),
         tensorboard=results("logs/tensorboard/{experiment}/joint"),
     script:
@@ -184,6 +186,7 @@ rule training_replay:
         fresh=lambda wildcards: dates(training_replay_fresh(wildcards)),
         reach=training_reach("replay"),
         seed=training_replay_seed,
+        from_climatology=of_experiment(lambda one: one.background == "none"),
         state=restart("training/{experiment}/replay/{segment}"),
         tensorboard=results("logs/tensorboard/{experiment}/replay/{segment}"),
     script:

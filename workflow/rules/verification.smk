@@ -11,7 +11,7 @@ rule verification_baselines_part:
         truth=verification_valid_states("truth"),
         gfs=verification_valid_states("gfs"),
         forecasts=(results("forecasts/gfs/{segment}.zarr") if verification_uses("gfs") else []),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
     output:
         cases=directory(results("scores/baselines/{segment}.zarr")),
     resources:
@@ -34,7 +34,7 @@ rule verification_systems_part:
         analyses=verification_system_analyses,
         era5=verification_valid_states("era5"),
         truth=verification_valid_states("truth"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
     output:
         cases=directory(results("scores/baselines/{system}/{segment}.zarr")),
     resources:
@@ -68,7 +68,7 @@ rule verification_forecasts_part:
         analyses=verification_initial,
         era5=verification_valid_states("era5"),
         truth=verification_valid_states("truth"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
     output:
         cases=directory(results("scores/{experiment}/forecasts/{segment}.zarr")),
     resources:
@@ -108,7 +108,7 @@ rule verification_maps_part:
         forecasts=results("forecasts/{experiment}/{segment}.zarr"),
         era5=verification_valid_states("era5"),
         truth=verification_valid_states("truth"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
     output:
         sums=directory(results("scores/{experiment}/maps/{segment}.zarr")),
     resources:
@@ -140,7 +140,7 @@ rule verification_analyses_part:
         analyses=results("analyses/{experiment}/{segment}.zarr"),
         era5=verification_states("era5"),
         truth=verification_states("truth"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
         grids=cycling_grids,
     output:
         cases=directory(results("scores/{experiment}/analyses/{segment}.zarr")),
@@ -235,7 +235,7 @@ rule verification_observed_part:
         forecasts=verification_observed_forecasts,
         analyses=verification_observed_analyses,
         era5=verification_valid_states("era5"),
-        climatology=results("states/climatology.zarr"),
+        climatology=verification_climatology(),
         statistics=results("states/statistics.zarr"),
     output:
         sums=directory(results("scores/observed/{segment}.zarr")),
@@ -265,6 +265,39 @@ rule verification_observed:
         completeness=completeness("cases"),
     script:
         "../scripts/verification_observed.py"
+
+
+rule verification_structure_part:
+    input:
+        forecasts=verification_structure_forecasts,
+        analyses=verification_structure_analyses,
+        reference=verification_valid_states(verification_last_reference()),
+    output:
+        cases=directory(results("scores/structure/{segment}.zarr")),
+    resources:
+        **request("verification_structure_part"),
+    params:
+        systems=verification_structure_systems(),
+        period=dates_in(CONFIG.periods.test),
+        init_hours=CONFIG.cycling.init_hours,
+        leads=verification_structure_leads(),
+    script:
+        "../scripts/verification_structure_part.py"
+
+
+rule verification_structure:
+    input:
+        parts=segments_of(rules.verification_structure_part.output.cases, CONFIG.periods.test),
+    output:
+        spectra=results("scores/spectra.parquet"),
+        balance=results("scores/balance.parquet"),
+    resources:
+        **request("verification_structure"),
+    params:
+        reference=verification_last_reference(),
+        completeness=completeness("cases"),
+    script:
+        "../scripts/verification_structure.py"
 
 
 rule verification_comparisons:
@@ -350,6 +383,7 @@ rule verification:
         verification_tables("scores"),
         rules.verification_acceptance.output,
         rules.verification_observed.output if verification_observed_sources() else [],
+        rules.verification_structure.output,
         expand(rules.verification_maps.output.maps, experiment=CONFIG.forecasting_experiments),
         expand(results("scores/{name}/cycle.parquet"), name=CONFIG.cycled_experiments),
         expand(results("scores/{name}/observations.parquet"), name=CONFIG.cycled_experiments),

@@ -12,6 +12,7 @@ if CONFIG.kind == "embedded":
             **world_model(),
             start=str(world_period().start),
             days=CONFIG.world.spinup_days,
+            error_days=CONFIG.world.error_days,
             cache=restart("jax"),
             grid=CONFIG.world.grid.model_dump(),
         script:
@@ -79,6 +80,7 @@ if CONFIG.kind == "embedded":
             dates=world_verification_dates,
             max_lead_hours=CONFIG.cycling.max_lead_hours,
             errors=CONFIG.world.gfs.errors,
+            model=CONFIG.world.gfs.model.model_dump(),
             cache=restart("jax"),
         script:
             "../scripts/world_gfs.py"
@@ -93,10 +95,11 @@ if CONFIG.kind == "embedded":
         resources:
             **request("world_swaths"),
         params:
-            coefficients=of_source(lambda source: coefficients([source.name])),
+            coefficients=world_coefficients,
             source="{source}",
             dates=observations_dates,
             swath=world_observing,
+            radiances=CONFIG.world.radiances.model_dump(),
             instrument=world_instrument,
             granule_minutes=CONFIG.world.granule_minutes,
             seed=CONFIG.seed,

@@ -45,15 +45,14 @@ def main(input, output, params, log):
     }
     first, last = times.span(*params.dates)
     slots = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(times.STEP_HOURS, "h"))
-    observer = Observer(networks, grids)
+    observer = Observer(networks, grids, params.windows)
     observer.check_observed(slots, params.completeness, log)
     climatology = Climatology.read(input.climatology, CLIMATOLOGY_BYTES)
     channels = channel_table().select(networks.design.channels).analysed
     grid = Grid(*networks.design.grid)
     every = states_per_file(channels, grid)
-    state = SegmentState(
-        workspace(params.state), slots, channels, grid, every, log, params.compression
-    )
+    folder = workspace(params.state)
+    state = SegmentState(folder, slots, channels, grid, every, log, params.compression)
     if carry := state.carry(networks.device):
         log.info("resumed at %s", carry.time)
     elif previous_segment := getattr(input, "carry", None):
@@ -62,7 +61,8 @@ def main(input, output, params, log):
         carry = cold_start(networks, climatology, first)
     begun = int((carry.time - first) / np.timedelta64(times.STEP_HOURS, "h"))
     report = Progress(len(slots), "cycles", log, done=begun)
-    cycles = cycle(networks, carry, observer, climatology, last, assimilator)
+    origin = params.from_climatology
+    cycles = cycle(networks, carry, observer, climatology, last, assimilator, origin)
     for i, (cycled, carry) in enumerate(cycles, start=begun):
         state.write(i, cycled, carry)
         report.step(f"{cycled.observed} cells observed")

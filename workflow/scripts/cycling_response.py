@@ -30,15 +30,14 @@ def main(input, output, params, log):
     variational = params.assimilator == "variational"
     assimilator = VariationalAssimilator(networks) if variational else None
     climatology = Climatology.read(input.climatology)
-    analyses, backgrounds = (
-        StateSeries(input.analyses, name) for name in ("analysis", "background")
-    )
-    carry = resumed(networks, analyses, backgrounds, climatology, np.datetime64(params.case, "ns"))
+    stores = [StateSeries(input.analyses, name) for name in ("analysis", "background")]
+    time = np.datetime64(params.case, "ns")
+    carry = resumed(networks, *stores, climatology, time, params.from_climatology)
     grids = {
         name: SparseGrids(paths)
         for name, paths in sources.paths_by_source(params.sources, input.grids).items()
     }
-    observations = Observer(networks, grids).window(carry.time)
+    observations = Observer(networks, grids, params.windows).window(carry.time)
     case = Case.of(networks, carry, climatology, observations, assimilator)
     response = perturb_observations(
         case,

@@ -34,10 +34,9 @@ def main(input, output, params, log):
     stage = AssimilatorStage(**params.stage, **vars(params.saving))
     before = checkpoint.load_checkpoint(input.forecaster)
     statistics = {path.parent.name: path for path in input.grid_statistics}
-    designs = describe_sources(params.sources, statistics)
-    filter_path, errors_path = (
-        getattr(input, name, None) for name in ("background_filter", "background_errors")
-    )
+    designs = describe_sources(params.windows, statistics)
+    optional = ("background_filter", "background_errors", "backgrounds")
+    filter_path, errors_path, bank_path = (getattr(input, name, None) for name in optional)
     networks = with_sources(
         before.networks,
         designs,
@@ -46,7 +45,6 @@ def main(input, output, params, log):
         load_background_errors(errors_path) if errors_path else None,
         params.variational,
     )
-    backgrounds = getattr(input, "backgrounds", None)
     shares = simulated_shares(params.simulated)
     archive = open_archive(
         input.states,
@@ -56,22 +54,17 @@ def main(input, output, params, log):
         shares,
         params.seed,
         log,
-        bank=Bank(backgrounds) if backgrounds else None,
+        bank=Bank(bank_path) if bank_path else None,
     )
     first_times = usable_cycle_times(
         archive, stage, times.span(*params.dates), np.datetime64(params.reach, "ns")
     )
-    devices = DeviceOptions(**params.options)
+    devices, identity = DeviceOptions(**params.options), training_identity(vars(params))
     run = open_run(
-        "assimilator",
-        devices,
-        params.state,
-        params.tensorboard,
-        params.seed,
-        log,
-        training_identity(vars(params)),
+        "assimilator", devices, params.state, params.tensorboard, params.seed, log, identity
     )
-    trained = fit_cycles(networks, stage, archive, first_times, run, linear_fits=True)
+    first_fits = {"linear_fits": True, "from_climatology": params.from_climatology}
+    trained = fit_cycles(networks, stage, archive, first_times, run, **first_fits)
     trained.write(output.checkpoint, output.losses, before.history)
 
 

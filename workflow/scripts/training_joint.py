@@ -52,24 +52,18 @@ def main(input, output, params, log):
     )
     first_times = usable_cycle_times(archive, stage, days, np.datetime64(params.reach, "ns"))
     devices = DeviceOptions(**params.options)
-    run = open_run(
-        "joint",
-        devices,
-        params.state,
-        params.tensorboard,
-        params.seed,
-        log,
-        training_identity(vars(params)),
-    )
+    identity = training_identity(vars(params))
+    run = open_run("joint", devices, params.state, params.tensorboard, params.seed, log, identity)
     trained = fit_cycles(
         networks,
         stage,
         archive,
         first_times,
         run,
-        train_forecaster=True,
+        train_forecaster=not stage.frozen_forecaster,
         points=points,
         radiances=radiances,
+        from_climatology=params.from_climatology,
     )
     trained.write(output.checkpoint, output.losses, before.history)
 

@@ -45,16 +45,12 @@ def main(input, output, params, log):
         fresh=params.fresh,
     )
     devices = DeviceOptions(**params.options)
-    run = open_run(
-        "replay",
-        devices,
-        params.state,
-        params.tensorboard,
-        params.seed,
-        log,
-        training_identity(vars(params)),
+    identity = training_identity(vars(params))
+    run = open_run("replay", devices, params.state, params.tensorboard, params.seed, log, identity)
+    origin = params.from_climatology
+    trained = fit_cycles(
+        networks, stage, archive, first_times, run, odds=odds, from_climatology=origin
     )
-    trained = fit_cycles(networks, stage, archive, first_times, run, odds=odds)
     trained.write(output.checkpoint, output.losses, before.history)
 
 

@@ -26,7 +26,7 @@ def main(input, output, params, log):
         log,
     )
     write_part_of_cases(output.cases, collected.cases, collected.counts)
-    counts = observation_counts(input.grids, times, params.experiment)
+    counts = observation_counts(input.grids, times, params.experiment, params.windows)
     write_parquet(output.observations, counts)
 
 

@@ -1,6 +1,6 @@
 """Write one segment of the world's GFS: analyses every 6 h, and forecasts that start from them.
 
-Forecasts are integrations of the nature model from analyses with error.
+Forecasts are integrations from analyses with error, of the nature model or one that differs.
 
 in:  truth   Zarr, the segment's truth
      native  Zarr, states of the nature run at the init times
@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from functools import partial
 
 from fuxiflow.channels import channel_table
+from fuxiflow.config.world import ImperfectModel
 from fuxiflow.progress import progress
 from fuxiflow.storage.manifests import seal_folder
 from fuxiflow.times import times
@@ -42,7 +43,8 @@ def main(input, output, params, log):
         writer.write(time, 0, fields)
     init_times = model_state_times(input.native)
     if init_times:
-        model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
+        changes = ImperfectModel(**params.model)
+        model = NatureModel(params.truncation, params.time_step_minutes, params.cache, changes)
         fields_of = partial(
             world_fields,
             sigma=model.sigma,

@@ -14,7 +14,7 @@ from fuxiflow.channels import channel_table
 from fuxiflow.grids import Grid
 from fuxiflow.progress import progress
 from fuxiflow.world import climate
-from fuxiflow.world.analysis_errors import LIBRARY_DAYS, write_library
+from fuxiflow.world.analysis_errors import write_library
 from fuxiflow.world.levels import Regridder, world_fields
 from fuxiflow.world.nature import STRIDE_HOURS, NatureModel, frame_times
 
@@ -26,7 +26,7 @@ def main(input, output, params, log):
     names = channel_table().analysed.names
     model = NatureModel(params.truncation, params.time_step_minutes, params.cache)
     regrid = Regridder(model.lat, model.lon, grid)
-    library_start = end - timedelta(days=min(LIBRARY_DAYS + 1, 0.9 * params.days))
+    library_start = end - timedelta(days=min(params.error_days + 1, 0.9 * params.days))
     times, fields, native = [], [], []
     begin = climate.climate_start(model, end - timedelta(days=params.days))
     hours = int((end - begin.time) / timedelta(hours=1))

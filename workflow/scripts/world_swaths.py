@@ -12,10 +12,9 @@ import torch
 
 from fuxiflow.config import sources
 from fuxiflow.config import world as settings
-from fuxiflow.operators.microwave import MicrowaveOperator
 from fuxiflow.progress import progress
 from fuxiflow.storage.manifests import seal_folder
-from fuxiflow.world.swaths import observe_swaths
+from fuxiflow.world.swaths import observe_swaths, seen_variables, swath_operator
 from fuxiflow.world.truth import Truth
 from fuxiflow.world.windows import TruthWindows, observed_days
 from fuxiflow.world.writers.granules import write_granules
@@ -26,8 +25,9 @@ def main(input, output, params, log):
     torch.set_flush_denormal(True)
     source = sources.load_source(params.source)
     options = settings.ObservedSwaths(**params.swath)
-    operator = MicrowaveOperator.for_instrument(source.instrument)
-    truth = TruthWindows(Truth(input.truth))
+    radiances = settings.Radiances(**params.radiances)
+    operator = swath_operator(source, radiances)
+    truth = TruthWindows(Truth(input.truth), seen_variables(radiances))
     noise = options.noise * np.array(source.noise)
     days = observed_days(*map(date.fromisoformat, params.dates), truth.times, "scans", log)
     output.swaths.mkdir(parents=True, exist_ok=True)
@@ -43,6 +43,7 @@ def main(input, output, params, log):
                 options,
                 params.granule_minutes,
                 params.seed,
+                radiances,
             ):
                 yield platform, swath, brightness
 

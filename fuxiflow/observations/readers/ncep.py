@@ -1,9 +1,10 @@
 """NCEP's dumps of sounders and occultations (``*.bufr_d``), as NNJA and NOMADS have them.
 
-Messages NC021023 (AMSU-A), NC021027 (MHS), NC021203 (ATMS) and NC003010 (occultations), decoded by
-the tables in the file. ``TMBR`` of AMSU-A and MHS is the antenna temperature, as in NNJA-AI's files
-(:mod:`.nnja_ai`), which are made of these. A file holds the observations of six hours about its
-cycle.
+Messages NC021023 (AMSU-A), NC021027 (MHS), NC021203 (ATMS), NC021241 (IASI) and NC003010
+(occultations), decoded by the tables in the file. ``TMBR`` of AMSU-A and MHS is the antenna
+temperature, as in NNJA-AI's files (:mod:`.nnja_ai`), which are made of these. IASI's radiances are
+scaled by bands of channels, and become brightness temperatures. A file holds the observations of
+six hours about its cycle.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,13 +36,22 @@ from fuxiflow.observations.readers.occultation import assembled_occultation
 from fuxiflow.observations.readers.reports import ReportCollector, period_about
 from fuxiflow.observations.readers.sounder_granules import granules_by_platform
 from fuxiflow.observations.rejection_codes import Reason
+from fuxiflow.physics import brightness_temperature
 
-VARIANTS = ("atms", "amsua", "mhs", "gpsro")
-KINDS = {"atms": "NC021203", "amsua": "NC021023", "mhs": "NC021027", "gpsro": "NC003010"}
+VARIANTS = ("atms", "amsua", "mhs", "iasi", "gpsro")
+KINDS = {
+    "atms": "NC021203",
+    "amsua": "NC021023",
+    "mhs": "NC021027",
+    "iasi": "NC021241",
+    "gpsro": "NC003010",
+}
 """Mnemonics of messages by variant."""
 _HEAD = ("SAID", "FOVN", "SAZA", "BEARAZ", "NGQI", "ATMSSQ")
 _OF_CHANNELS = ("TMBR", "TMANT", "ATMSCHQ")
 _NUMBER = "CHNM"
+# of IASI: scaled radiances, their bands of channels with exponents, and the flag of a footprint
+_SCALED, _BANDS, _FLAG = "SCRA", ("STCH", "ENCH", "CHSF"), "QGFQ"
 # of occultations: ecCodes' names of the head's elements by mnemonic
 _OCCULTATION = {
     "SAID": "satelliteIdentifier",
@@ -106,6 +116,9 @@ def _sounder_granules(
     flags = {channel: flag_column(channel) for channel in channels}
     antenna = any(channel.startswith(ANTENNA) for channel in channels)
     members = [name for name in _OF_CHANNELS if antenna or name != "TMANT"]
+    radiances = INSTRUMENTS[instrument].radiances
+    if radiances:
+        members = [_SCALED, *_BANDS, _FLAG]
     for path in in_order_of_time(files):
         day = day_of_name(path)
         noted = False
@@ -115,7 +128,10 @@ def _sounder_granules(
                 yield result
                 continue
             table, lacking = _columns(result, day, {*values.values(), *flags.values()})
-            if lacking := [name for name in values.values() if name in lacking]:
+            absent = [channel for channel, name in values.items() if name in lacking]
+            lacking = [values[channel] for channel in absent]
+            # of IASI a file has a selection of channels, of others all
+            if lacking and not (radiances and len(lacking) < len(values)):
                 why = f"{result.kind} without {', '.join(lacking)}: its tables have changed"
                 yield Granule(
                     path.name,
@@ -126,6 +142,13 @@ def _sounder_granules(
                 )
                 continue
             footprints = sounder_footprints(table, instrument, day, values, flags)
+            if radiances:
+                flagged = np.nan_to_num(result.reports.first(_FLAG)) != 0
+                note = f"it has no channel {', '.join(absent)}" if absent else ""
+                footprints = footprints._replace(
+                    flagged=footprints.flagged | flagged,
+                    note=np.broadcast_to(np.array(note, object), len(table)),
+                )
             if noted:
                 silent = np.broadcast_to(np.array("", object), len(table))
                 footprints = footprints._replace(note=silent)
@@ -168,22 +191,43 @@ def _columns(
     columns |= {name: reports.first(name) for name in _HEAD}
     for member in _OF_CHANNELS:
         if holder := reports.holder(member):
-            columns |= _by_channel(member, *holder, len(reports), names)
+            group, report = holder
+            values = group.values[member][0]
+            # without its number a channel is the one of its place
+            number = _numbers(group)
+            number = np.where(np.isfinite(number), number, group.number + 1.0)
+            columns |= _by_channel(member, values, number, report, len(reports), names)
+    if holder := reports.holder(_SCALED):
+        group, report = holder
+        values = _brightness(reports, *holder)
+        columns |= _by_channel("TMBR", values, _numbers(group), report, len(reports), names)
     lacking = names - columns.keys()
     return pa.table({name: pa.array(column) for name, column in columns.items()}), lacking
 
 
+def _numbers(group: Instances) -> np.ndarray:
+    """Return the numbers ``(m,)`` of channels, NaN where they have none."""
+    return group.values[_NUMBER][0] if _NUMBER in group.values else np.full(len(group), np.nan)
+
+
 def _by_channel(
-    member: str, group: Instances, report: np.ndarray, count: int, names: set[str]
+    member: str,
+    column: np.ndarray,
+    number: np.ndarray,
+    report: np.ndarray,
+    count: int,
+    names: set[str],
 ) -> dict[str, np.ndarray]:
     """Return an element of channels as columns.
 
     Parameters
     ----------
     member : str
-        Mnemonic of the element.
-    group : Instances
-        The channels of all reports.
+        Beginning of the columns' names: the mnemonic of the element.
+    column : np.ndarray
+        Its values ``(m,)``.
+    number : np.ndarray
+        Numbers ``(m,)`` of the channels, NaN where not known.
     report : np.ndarray
         The report ``(m,)`` that a channel is of.
     count : int
@@ -196,12 +240,6 @@ def _by_channel(
     dict
         Columns ``(count,)`` by name.
     """
-    column = group.values[member][0]
-    # without its number a channel is the one of its place
-    number = group.number + 1.0
-    if _NUMBER in group.values:
-        named = group.values[_NUMBER][0]
-        number = np.where(np.isfinite(named), named, number)
     columns = {}
     each = len(column) // count if count else 0
     ordered = each * count == len(column) and (report == np.repeat(np.arange(count), each)).all()
@@ -210,13 +248,50 @@ def _by_channel(
         places = {round(first): place for place, first in enumerate(number[:each].tolist())}
         by_name = {f"{member}_{code:05d}": table[place] for code, place in places.items()}
         return {name: values for name, values in by_name.items() if name in names}
-    for code in np.unique(number):
+    for code in np.unique(number[np.isfinite(number)]):
         name = f"{member}_{code:05.0f}"
         if name in names:
             rows = number == code
             columns[name] = np.full(count, np.nan)
             columns[name][report[rows]] = column[rows]
     return columns
+
+
+def _brightness(reports: Instances, group: Instances, report: np.ndarray) -> np.ndarray:
+    """Return IASI's scaled radiances as brightness temperatures.
+
+    A radiance is the scaled one times 10^-CHSF of its band, in W m-2 sr-1 (m-1)-1 (WMO-No. 306,
+    0-14-046). Channel n is at 645 + (n - 1) / 4 cm-1 (EUMETSAT IASI Level 1 Product Guide,
+    EUM/OPS-EPS/MAN/04/0032).
+
+    Parameters
+    ----------
+    reports : Instances
+        The footprints.
+    group : Instances
+        The channels of all footprints.
+    report : np.ndarray
+        The footprint ``(m,)`` that a channel is of.
+
+    Returns
+    -------
+    np.ndarray
+        ``(m,)`` in K, NaN where a radiance, its channel's number or a band about it is missing.
+    """
+    scaled = group.values[_SCALED][0]
+    number = _numbers(group)
+    exponent = np.full(len(group), np.nan)
+    if bands := reports.holder(_BANDS[2]):
+        band, of = bands
+        for place in np.unique(band.number):
+            rows = band.number == place
+            first, last, scale = np.full((3, len(reports)), np.nan)
+            for target, mnemonic in zip((first, last, scale), _BANDS, strict=True):
+                if mnemonic in band.values:
+                    target[of[rows]] = band.values[mnemonic][0][rows]
+            inside = (number >= first[report]) & (number <= last[report])
+            exponent[inside] = scale[report[inside]]
+    return brightness_temperature(scaled * 10.0**-exponent, 64500.0 + 25.0 * (number - 1))
 
 
 def _occultation_granules(

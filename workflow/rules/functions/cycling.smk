@@ -68,14 +68,14 @@ def cycling_grids(wildcards):
     what is cycled for validation reads nothing of the test.
     """
     names = CONFIG.resolve(wildcards.experiment).sources
-    last = max((sources.load_source(name).window[1] for name in names), default=0)
+    last = max((end for _, end in windows(wildcards.experiment).values()), default=0)
     near = cycling_neighbours(wildcards.segment, before=1, after=int(last > times.STEP_HOURS))
     return expand(results("grids/{source}/{segment}.zarr"), source=names, segment=near)
 
 
 def cycling_case_grids(wildcards):
     """Return the sparse grids that the windows about the case of the figures touch."""
-    return figures_case_grids(CONFIG.resolve(wildcards.experiment).sources)
+    return figures_case_grids(wildcards.experiment)
 
 
 def cycling_case_analyses(wildcards):

@@ -13,6 +13,7 @@ FIGURES = {
     "hybrid_training": ("Analyses", "real and hybrid training"),
     "unrolling": ("Analyses", "unrolled cycles in training"),
     "skill_vs_lead": ("Forecasts", "skill against lead time"),
+    "cutoff": ("Forecasts", "skill by cut-off"),
     "region_africa": ("Forecasts", "skill in central Africa"),
     "activity": ("Forecasts", "activity against lead time"),
     "scorecard_era5": ("Forecasts", "scorecard against ERA5"),
@@ -20,6 +21,8 @@ FIGURES = {
     "scorecard_era5_acc": ("Forecasts", "scorecard against ERA5, ACC"),
     "scorecard_own_acc": ("Forecasts", "scorecard against own analyses, ACC"),
     "error_maps": ("Forecasts", "maps of the mean error"),
+    "spectra": ("Forecasts", "power by wavenumber"),
+    "balance": ("Forecasts", "geostrophic and hydrostatic balance"),
     "obs_departures": ("Forecasts", "departures from observations"),
     "obs_loss_weights": ("System", "weights of observations in the loss"),
     "background_filter": ("Analyses", "filter of backgrounds"),
@@ -51,6 +54,7 @@ def figures_drawn():
         ],
         "hybrid_training": CONFIG.figures.hybrid_training,
         "unrolling": CONFIG.figures.unrolling,
+        "cutoff": figure_inputs.data_ends(CONFIG),
         "obs_loss_weights": figure_inputs.joint_experiment(CONFIG),
         "background_filter": figures_filter_response(),
     }
@@ -127,9 +131,9 @@ def figures_references():
     return figure_inputs.error_references(CONFIG)
 
 
-def figures_case_grids(names):
-    """Return the sparse grids of sources that the windows about the case touch."""
-    segments_by_source = figure_inputs.case_grids(CONFIG, names)
+def figures_case_grids(experiment):
+    """Return the sparse grids that the windows of an experiment about the case touch."""
+    segments_by_source = figure_inputs.case_grids(CONFIG, windows(experiment))
     return [
         results(f"grids/{source}/{segment}.zarr")
         for source, segments in segments_by_source.items()

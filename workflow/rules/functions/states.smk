@@ -1,8 +1,8 @@
 """Lookups of the rules of the states stage: periods and raw inputs."""
 
-from fuxiflow.archive.needs import WHOLE, store_product
+from fuxiflow.archive.needs import WHOLE
 from fuxiflow.config.base import Period
-from fuxiflow.config.evaluation import is_address
+from fuxiflow.config.evaluation import is_address, store_product
 
 
 def states_dates(wildcards):
@@ -69,14 +69,21 @@ def states_truth_segments(path):
     return segments_of(path, CONFIG.verification_period) if CONFIG.kind == "embedded" else []
 
 
+def states_public_store(place):
+    """Return a public store as an input: its folder, or the receipt of what is fetched of it."""
+    return raw_input(f"{store_product(place)}/{WHOLE}") if is_address(place) else place
+
+
 def states_system_store(kind):
-    """Return an input function for a store of another system: its folder, or a receipt."""
+    """Return an input function for a store of another system."""
+    return lambda wildcards: states_public_store(
+        getattr(CONFIG.verification.systems[wildcards.system], kind)
+    )
 
-    def store(wildcards):
-        place = getattr(CONFIG.verification.systems[wildcards.system], kind)
-        return raw_input(f"{store_product(place)}/{WHOLE}") if is_address(place) else place
 
-    return store
+def states_climatology_store(wildcards):
+    """Return the public climatology that anomalies of scores are from; none by default."""
+    return states_public_store(CONFIG.verification.climatology)
 
 
 def states_system_dates(wildcards):

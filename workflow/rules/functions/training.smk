@@ -192,7 +192,9 @@ def training_simulated_grids(wildcards):
 
 def training_bank(wildcards):
     """Return the bank of backgrounds that stage 2 draws from, or none."""
-    if training_of(wildcards).backgrounds is None:
+    # without a background every sample starts from the climatology
+    alone = CONFIG.resolve(wildcards.experiment).background == "none"
+    if alone or training_of(wildcards).backgrounds is None:
         return {}
     made_by = CONFIG.trained_by(wildcards.experiment, "backgrounds")
     path = results(f"models/{made_by}/backgrounds/{{segment}}.zarr")

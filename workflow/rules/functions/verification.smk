@@ -25,6 +25,12 @@ def verification_uses(name):
     return used[name]
 
 
+def verification_climatology():
+    """Return the climatology that anomalies are from: that of training, or a public one."""
+    public = CONFIG.verification.climatology is not None
+    return results(f"states/{'scored_' if public else ''}climatology.zarr")
+
+
 def verification_days(wildcards):
     """Return the first and last scored day of the segment of a job: of validation or of the test."""
     return dates(CONFIG.scored_period(wildcards.segment), wildcards.segment)
@@ -192,6 +198,37 @@ def verification_observed_tables(wildcards):
         source=verification_observed_sources(),
         segment=verification_valid_segments(wildcards.segment, CONFIG.cycling_period),
     )
+
+
+def verification_last_reference():
+    """Return the reference that structure is compared with: the truth, or else ERA5."""
+    return figure_inputs.error_references(CONFIG)[-1]
+
+
+def verification_structure_leads():
+    """Return the lead times in hours of spectra and balance."""
+    longest = CONFIG.cycling.max_lead_hours
+    return [lead for lead in CONFIG.verification.structure_leads if lead <= longest]
+
+
+def verification_structure_systems():
+    """Return the systems whose structure is compared, the main experiment first."""
+    gfs = ["gfs"] if verification_uses("gfs") else []
+    return [CONFIG.figures.experiments[0], *gfs, *CONFIG.verification.systems]
+
+
+def verification_structure_forecasts(wildcards):
+    """Return the forecasts from a segment whose structure is compared."""
+    systems = verification_structure_systems()
+    paths = verification_observed_forecasts(wildcards)
+    return [path for path in paths if Path(path).parent.name in systems]
+
+
+def verification_structure_analyses(wildcards):
+    """Return the analyses of a segment whose structure is compared."""
+    systems = verification_structure_systems()
+    paths = verification_observed_analyses(wildcards)
+    return [path for path in paths if Path(path).parent.name in systems]
 
 
 def verification_near_grids(wildcards):

@@ -59,6 +59,11 @@ def world_instrument(wildcards):
     return source.described({"instrument", "channels", "platforms", "reader"})
 
 
+def world_coefficients(wildcards):
+    """Return digests of the operator coefficients that a source's swaths are simulated with."""
+    return coefficients([wildcards.source], CONFIG.world.radiances.absorption)
+
+
 def world_observing(wildcards):
     """Return how a source is thinned and spoiled, and when it is there."""
     return CONFIG.world.observing(sources.load_source(wildcards.source)).model_dump(mode="json")
