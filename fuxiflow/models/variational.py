@@ -93,7 +93,22 @@ class Information:
 
     @classmethod
     def none(cls, cells: int, modes: int, device: torch.device) -> "Information":
-        """Begin without any observation."""
+        """Begin without any observation.
+
+        Parameters
+        ----------
+        cells : int
+            Cells of all samples.
+        modes : int
+            Vertical modes.
+        device : torch.device
+            Where the sums shall be.
+
+        Returns
+        -------
+        Information
+            Of zeros.
+        """
         return cls(
             torch.zeros(cells, modes, modes, device=device),
             torch.zeros(cells, modes, device=device),
