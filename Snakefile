@@ -23,6 +23,7 @@ include: "workflow/rules/simulation.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/cycling.smk"
 include: "workflow/rules/verification.smk"
+include: "workflow/rules/cyclones.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -49,5 +50,6 @@ rule all:
     default_target: True
     input:
         rules.verification.input,
+        rules.cyclones.input,
         rules.figures.input,
     localrule: True

@@ -16,9 +16,9 @@ from fuxiflow.archive import era5
 from fuxiflow.archive.bucket_findings import check_granules, check_occultations
 from fuxiflow.archive.findings import HurriedSession, ProviderReport
 from fuxiflow.archive.forecast_findings import check_gfs, check_open_data
-from fuxiflow.archive.ibtracs import PRODUCT, check_best_tracks, file_address
+from fuxiflow.archive.ibtracs import check_best_tracks, file_address
 from fuxiflow.archive.ncep_findings import check_ncep
-from fuxiflow.archive.needs import INVARIANTS, WHOLE, Need, all_needs
+from fuxiflow.archive.needs import BEST_TRACKS, INVARIANTS, WHOLE, Need, all_needs
 from fuxiflow.archive.nnja_findings import check_nnja_ai
 from fuxiflow.archive.open_data import OPEN_DATA
 from fuxiflow.archive.retries import Absent
@@ -28,7 +28,7 @@ from fuxiflow.archive.store_findings import (
     check_system_store,
 )
 from fuxiflow.archive.transfer import get_whole
-from fuxiflow.config.archives import Archives, load_archives
+from fuxiflow.config.archives import Archives, BestTrackArchive, load_archives
 from fuxiflow.config.configuration import load_configuration
 
 LIMIT = 110.0
@@ -79,11 +79,8 @@ def archive_tasks(
         stores = [name for name in ("wb2", "arco") if getattr(archives.era5, name)]
         tasks = [_era5_task(archives, name, None) for name in (*stores, "cds")]
         tasks.append(_gfs_task(archives, None))
-        if tracks := archives.ibtracs:
-            address = file_address(tracks)
-            tasks.append(
-                ArchiveTask(PRODUCT, address, lambda *given: check_best_tracks(*given, tracks))
-            )
+        if archives.ibtracs:
+            tasks.append(_best_track_task(archives.ibtracs))
         if forecasts := archives.ecmwf_open_data:
             tasks.append(
                 ArchiveTask(
@@ -102,12 +99,20 @@ def archive_tasks(
             tasks.append(_era5_task(archives, archives.era5.provider, days))
         elif product == "gfs":
             tasks.append(_gfs_task(archives, days))
+        elif product == BEST_TRACKS:
+            tasks.append(_best_track_task(archives.ibtracs))
         elif of_product[0].segment == WHOLE:
             name = (names or {}).get(of_product[0].address, product)
             tasks.append(_store_task(name, of_product[0]))
         else:
             tasks.append(_source_task(archives, product, days))
     return tasks
+
+
+def _best_track_task(archive: BestTrackArchive) -> ArchiveTask:
+    """Return the check of IBTrACS."""
+    address = file_address(archive)
+    return ArchiveTask(BEST_TRACKS, address, lambda *given: check_best_tracks(*given, archive))
 
 
 def _days_of(needs: Sequence[Need]) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fuxiflow.archive.era5 import check_credentials
-from fuxiflow.archive.needs import INVARIANTS, Need, months_in_runs
+from fuxiflow.archive.needs import BEST_TRACKS, INVARIANTS, Need, months_in_runs
 from fuxiflow.archive.orders import era5_orders
 from fuxiflow.archive.raw_store import STORE, MonthFolder
 from fuxiflow.config.archives import Archives, load_archives
@@ -58,7 +58,8 @@ def missing_months(needs: Iterable[Need], store: Path, archives: Archives) -> di
     """
     missing: dict[str, set[str]] = {}
     for need in needs:
-        if need.idle or need.address or need.product in ("era5", "gfs", *archives.sources):
+        fetched = ("era5", "gfs", BEST_TRACKS, *archives.sources)
+        if need.idle or need.address or need.product in fetched:
             continue
         for month in need.months:
             if not (Path(store) / need.product / month).is_dir():

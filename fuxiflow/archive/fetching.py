@@ -15,7 +15,7 @@ from fuxiflow.archive import adopting, era5, era5_zarr, orders
 from fuxiflow.archive.granules import granule_downloads
 from fuxiflow.archive.mirrors_of_stores import mirror_orders
 from fuxiflow.archive.ncep import ncep_downloads
-from fuxiflow.archive.needs import INVARIANTS, WHOLE, Need
+from fuxiflow.archive.needs import BEST_TRACKS, INVARIANTS, WHOLE, Need
 from fuxiflow.archive.nnja_ai import nnja_ai_downloads
 from fuxiflow.archive.occultations import occultation_downloads
 from fuxiflow.archive.orders import Order
@@ -145,18 +145,40 @@ def fetch_need(need: Need, store: Path, archives: Archives, log: logging.Logger)
             stack.enter_context(folders[month].locked())
             _adopt_what_is_there(folders[month], log)
             folders[month].drop_lost(
-                has_archive=bool(need.address) or need.product in ("era5", "gfs", *archives.sources)
+                has_archive=bool(need.address)
+                or need.product in ("era5", "gfs", BEST_TRACKS, *archives.sources)
             )
         if need.product == "era5":
             _fetch_era5(need, folders, archives, log)
         elif need.product == "gfs":
             _fetch_gfs(need, folders, archives, log)
+        elif need.product == BEST_TRACKS:
+            _fetch_best_tracks(folders[WHOLE], archives, log)
         elif need.segment == WHOLE:
             _fetch_store(need, folders[WHOLE], log)
         else:
             _fetch_source(need, folders, archives, log)
         for folder in folders.values():
             _name_unlisted(folder, log)
+
+
+def _fetch_best_tracks(folder: MonthFolder, archives: Archives, log: logging.Logger) -> None:
+    """Fetch IBTrACS.
+
+    Parameters
+    ----------
+    folder : MonthFolder
+        Its folder.
+    archives : Archives
+        Addresses.
+    log : logging.Logger
+        Takes progress.
+    """
+    from fuxiflow.archive.ibtracs import fill_best_tracks  # which fills folders by this module
+
+    # a file that was brought is as good
+    if archives.ibtracs is not None and not folder.manifest.files:
+        fill_best_tracks(folder, archives.ibtracs, log)
 
 
 def _adopt_alone(need: Need, store: Path, log: logging.Logger) -> None:

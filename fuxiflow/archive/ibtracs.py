@@ -10,14 +10,13 @@ import requests
 
 from fuxiflow.archive.fetching import fill
 from fuxiflow.archive.findings import ProviderReport, lacking
-from fuxiflow.archive.needs import WHOLE
+from fuxiflow.archive.needs import BEST_TRACKS, WHOLE
 from fuxiflow.archive.orders import Order
 from fuxiflow.archive.raw_store import STORE, MonthFolder
 from fuxiflow.archive.retries import Absent, DownloadError
 from fuxiflow.archive.transfer import Fetched, fetch, get_range, ranged_length
 from fuxiflow.config.archives import BestTrackArchive
 
-PRODUCT = "ibtracs"
 COLUMNS = (
     *("SID", "SEASON", "BASIN", "NAME", "ISO_TIME", "NATURE", "LAT", "LON"),
     *("WMO_WIND", "WMO_PRES", "USA_WIND", "USA_PRES"),
@@ -53,6 +52,33 @@ def fetch_best_tracks(archive: BestTrackArchive, log: logging.Logger, store: Pat
     DownloadError
         When there is no such file, or it has not the columns of IBTrACS.
     """
+    folder = MonthFolder(store, BEST_TRACKS, WHOLE)
+    with folder.locked():
+        return fill_best_tracks(folder, archive, log)
+
+
+def fill_best_tracks(folder: MonthFolder, archive: BestTrackArchive, log: logging.Logger) -> Path:
+    """Fetch the file into its folder, which is locked, unless it is there.
+
+    Parameters
+    ----------
+    folder : MonthFolder
+        The folder of best tracks.
+    archive : BestTrackArchive
+        Address, part and version.
+    log : logging.Logger
+        Takes progress.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DownloadError
+        When there is no such file, or it has not the columns of IBTrACS.
+    """
     url = file_address(archive)
     name = url.rpartition("/")[2]
 
@@ -71,10 +97,8 @@ def fetch_best_tracks(archive: BestTrackArchive, log: logging.Logger, store: Pat
             raise DownloadError(f"{url}: no IBTrACS: {complaint}")
         return fetched
 
-    folder = MonthFolder(store, PRODUCT, WHOLE)
-    with folder.locked():
-        if name not in folder.manifest.files:
-            fill(folder, [Order(name, url, {}, download)], log, workers=1)
+    if name not in folder.manifest.files:
+        fill(folder, [Order(name, url, {}, download)], log, workers=1)
     return folder.path / name
 
 

@@ -21,6 +21,8 @@ WHOLE = "store"
 """The segment of a public store of which all that is needed is fetched together."""
 NO_DAYS = ("", "")
 """Days of what holds for all: invariants, and a climatology."""
+BEST_TRACKS = "ibtracs"
+"""The product of best tracks of cyclones, one file of all years."""
 PRECIPITATION_FIELD = "total_precipitation"
 """ERA5's hourly precipitation, of which 6-h sums are made."""
 
@@ -149,8 +151,6 @@ def source_need(config: Config, name: str, segment: str) -> Need:
 def store_needs(config: Config) -> dict[str, Need]:
     """Return what is needed of public stores that are scored, by product."""
     table = channel_table()
-    names = config.scored_channels
-    channels = table if names is None else table.select(names)
     test, verified = config.periods.test, config.verification_period
     by_product = {}
     for system in config.verification.systems.values():
@@ -160,6 +160,8 @@ def store_needs(config: Config) -> dict[str, Need]:
         ):
             if address is None or not is_address(address):
                 continue
+            names = config.system_channels if forecasts else config.scored_channels
+            channels = table if names is None else table.select(names)
             fields = [field for channel in channels for field in store_fields(channel, forecasts)]
             by_product[store_product(address)] = Need(
                 store_product(address),
@@ -205,9 +207,9 @@ def need_of(config: Config, product: str, segment: str) -> Need:
     config : Config
         The configuration.
     product : str
-        ``era5``, ``gfs`` or the name of a source.
+        ``era5``, ``gfs``, ``ibtracs`` or the name of a source or a public store.
     segment : str
-        Label of the segment, or ``invariants`` of ERA5.
+        Label of the segment, ``invariants`` of ERA5, or ``store``.
 
     Returns
     -------
@@ -218,6 +220,8 @@ def need_of(config: Config, product: str, segment: str) -> Need:
         return era5_need(config, segment)
     if product == "gfs":
         return gfs_need(config, segment)
+    if product == BEST_TRACKS:
+        return Need(BEST_TRACKS, WHOLE, NO_DAYS)
     if segment == WHOLE:
         return store_needs(config)[product]
     return source_need(config, product, segment)
@@ -238,6 +242,8 @@ def all_needs(config: Config) -> Iterator[Need]:
         for segment in observed:
             yield source_need(config, name, segment)
     yield from store_needs(config).values()
+    if config.cyclones and config.cyclones.best_tracks is None:
+        yield need_of(config, BEST_TRACKS, WHOLE)
 
 
 def months_in_runs(months: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from fuxiflow import channels, times
 from fuxiflow.config import network_sizes, simulation, sources
 from fuxiflow.config.archives import load_archives
 from fuxiflow.config.base import Period, complaints, unknown
+from fuxiflow.config.cyclones import systems_with_forecasts
 from fuxiflow.config.evaluation import BASELINES, is_address
 from fuxiflow.config.experiment import Experiment
 from fuxiflow.config.experiment_checks import background_mistakes, window_mistakes
@@ -51,6 +52,7 @@ def cross_section_mistakes(config: "Config") -> Iterator[str]:
     yield from _lateness(whole)
     yield from _experiments(whole, broken)
     yield from _compared_experiments(whole)
+    yield from _cyclones(whole)
     yield from _figures(whole)
 
 
@@ -284,6 +286,31 @@ def _compared_experiments(config: "Config") -> Iterator[str]:
     for name, others in config.verification.comparisons.items():
         for compared in (name, *others):
             yield from _one_of(f"verification.comparisons.{name}", compared, config.experiments)
+
+
+def _cyclones(config: "Config") -> Iterator[str]:
+    """Check that cyclones can be tracked in the forecasts, and best tracks be had."""
+    if (cyclones := config.cyclones) is None:
+        return
+    for level in cyclones.tracker.unknown_levels:
+        allowed = ", ".join(map(str, channels.PRESSURE_LEVELS))
+        yield f"cyclones.tracker: {level} hPa is no level of the state, allowed: {allowed}"
+    if cyclones.max_lead_hours > config.cycling.max_lead_hours:
+        yield (
+            f"cyclones.max_lead_hours: {cyclones.max_lead_hours} h was not forecast, allowed: up "
+            f"to cycling.max_lead_hours = {config.cycling.max_lead_hours}"
+        )
+    for name in cyclones.systems or []:
+        yield from _one_of("cyclones.systems", name, systems_with_forecasts(config))
+    if cyclones.best_tracks is not None:
+        if not Path(cyclones.best_tracks).is_file():
+            path = cyclones.best_tracks
+            yield f"cyclones.best_tracks: {path} is no file, allowed: one of IBTrACS"
+    elif config.kind == "archive" and load_archives(changes=config.archives).ibtracs is None:
+        yield (
+            "cyclones: config/archive.yaml has no ibtracs, from which best tracks are fetched, "
+            "allowed with such a section there, or with cyclones.best_tracks"
+        )
 
 
 def _figures(config: "Config") -> Iterator[str]:

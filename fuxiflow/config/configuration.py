@@ -29,6 +29,7 @@ from fuxiflow.config.base import (
     read_yaml,
 )
 from fuxiflow.config.completeness import Completeness
+from fuxiflow.config.cyclones import Cyclones
 from fuxiflow.config.derived import cutoff_name, denied_name, derived_experiments, seed_name
 from fuxiflow.config.evaluation import DRAWN, Cycling, Figures, Perturbation, Verification
 from fuxiflow.config.experiment import Experiment
@@ -132,6 +133,8 @@ class Config(Section):
     """How analyses and forecasts are made over the test period."""
     verification: Verification = Verification()
     """Scores."""
+    cyclones: Cyclones | None = None
+    """Tracks of tropical cyclones; by default none are made."""
     figures: Figures
     """What the figures show."""
 
@@ -263,7 +266,20 @@ class Config(Section):
         """Channels that stores of forecasts hold, in the order of the table; None for all."""
         if self.cycling.keep_forecasts == "all" or self.scored_channels is None:
             return None
-        needed = {*self.scored_channels, *self.figures.map_channels}
+        needed = {*self.scored_channels, *self.figures.map_channels, *self.tracker_channels}
+        return [name for name in channel_table().names if name in needed]
+
+    @property
+    def tracker_channels(self) -> list[str]:
+        """Channels of forecasts that cyclones are tracked in; none without ``cyclones``."""
+        return self.cyclones.tracker.channels if self.cyclones else []
+
+    @property
+    def system_channels(self) -> list[str] | None:
+        """Channels that are taken of others' forecasts, in the order of the table; None for all."""
+        if self.scored_channels is None:
+            return None
+        needed = {*self.scored_channels, *self.tracker_channels}
         return [name for name in channel_table().names if name in needed]
 
     @property

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from fuxiflow.config import network_sizes, work
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.experiment import Experiment
+from fuxiflow.config.linear_costs import Cost, Linear, states_mb
 from fuxiflow.config.linear_fits import SpectralFit
 from fuxiflow.config.network_sizes import Model
 from fuxiflow.config.training import Training, fit_window_count
-from fuxiflow.config.work import CHANNELS, FULL_CELLS, Wildcards, Work
+from fuxiflow.config.work import CHANNELS, FULL_CELLS, Wildcards
 
 # The program, and on a processor what the gradient keeps of the demonstration's sizes: its largest
 # stage, the assimilator's, took 3.9 GB in all (benchmarks/training_assimilator/full.tsv, 21
@@ -42,17 +43,10 @@ FIT_SECONDS = 20
 FIT_THREADS = 2
 STATE_READ_SECONDS = 1.0
 """Time of reading a state at 720 x 1440 and bringing it to standard units."""
-READ_AHEAD_MB = 50
-"""A state of less is read faster than threads are started."""
 TIME_MARGIN, MEMORY_MARGIN = 1.5, 1.3
 LEAST_MINUTES, LEAST_MB = 30, 1000
 MOST_GROWTH_MB = 32000
 """Most that the request of a job grows by when it is tried again: what a node has beside it."""
-
-
-def states_mb(count: float, cells: int) -> float:
-    """Return the memory in MB of ``count`` states of all channels in float32."""
-    return count * CHANNELS * cells * 4 / 1e6
 
 
 def fields_per_sample(training: Training, stage: str) -> int:
@@ -166,21 +160,6 @@ def training_job_mb(
 
 
 @dataclass(frozen=True)
-class Cost:
-    """The estimate of what a job takes: seconds, MB, processors and GPUs.
-
-    ``on_gpu`` says that the seconds are those of GPUs: with ``accelerator: auto`` a job asks for
-    one, and its time is that of the processor.
-    """
-
-    seconds: float
-    mb: float
-    threads: int = 1
-    gpus: int = 0
-    on_gpu: bool = False
-
-
-@dataclass(frozen=True)
 class JobRequest:
     """The resources that a job asks for: MB of memory, minutes, processors and GPUs."""
 
@@ -188,44 +167,6 @@ class JobRequest:
     runtime: int
     threads: int
     gpu: int
-
-
-@dataclass(frozen=True)
-class Linear:
-    """The cost of a rule whose time grows in proportion to its work, and its memory to the grid.
-
-    ``seconds`` are those of a unit of work at 720 x 1440, ``least`` those of one on any grid, and
-    ``start`` those of a job without work. ``mb`` is the memory of the program, ``states`` how many
-    states of all channels it holds, and ``mb_each`` what a unit of work adds. The work of a rule on
-    observations does not depend on the grid (``by_grid`` is false), and that of one on raw files
-    depends on theirs (``raw``). Where states are ``read_ahead`` by threads, small ones are read by
-    one.
-    """
-
-    work: Work
-    seconds: float
-    states: float = 0.0
-    mb: float = 700.0
-    mb_each: float = 0.0
-    least: float = 0.03
-    start: float = 2.0
-    threads: int = 1
-    by_grid: bool = True
-    raw: bool = False
-    read_ahead: bool = False
-
-    def at(self, amount: float, cells: int) -> Cost:
-        """Return the cost of an amount of work on a grid of so many cells."""
-        share = cells / FULL_CELLS if self.by_grid else 1.0
-        seconds = self.start + amount * (self.least + self.seconds * share)
-        mb = self.mb + states_mb(self.states, cells) + self.mb_each * amount
-        few = self.read_ahead and states_mb(1, cells) < READ_AHEAD_MB
-        return Cost(seconds, mb, 1 if few else self.threads)
-
-    def __call__(self, config: Config, wildcards: Wildcards) -> Cost:
-        """Return the cost of a job."""
-        cells = work.raw_cells(config, wildcards) if self.raw else work.cells(config)
-        return self.at(self.work(config, wildcards), max(cells, work.cells(config)))
 
 
 def network_start(cells: int) -> float:
@@ -438,6 +379,20 @@ def swaths_cost(config: Config, wildcards: Wildcards) -> Cost:
     return Cost(10 + 190.5 * amount, mb)
 
 
+def storms_cost(config: Config, wildcards: Wildcards) -> Cost:
+    """Return the cost of following the world's storms: three channels of all times, twice."""
+    count, cells = work.valid_states(config, wildcards), work.raw_cells(config)
+    seconds = 5 + count * (0.02 + 1.5 * cells / FULL_CELLS)
+    return Cost(seconds, 700 + states_mb(6 * count / CHANNELS, cells))
+
+
+def best_tracks_cost(config: Config, wildcards: Wildcards) -> Cost:
+    """Return the cost of reading best tracks: of IBTrACS since 1980 all lines are in memory."""
+    if config.kind == "embedded":
+        return Cost(10, 600)
+    return Cost(120, 3000)
+
+
 PAGE, TABLES = Linear(work.once, 20, states=6, mb=1200), Linear(work.once, 60, mb=2500)
 """A figure, which reads tables or a few fields; and what reads the score table."""
 MERGED_CASES = Linear(work.leads_made, 0, mb=1000, mb_each=0.06, least=0.02, start=15)
@@ -451,6 +406,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "world_invariants": Linear(work.once, 20, states=1, mb=400, raw=True),
     "world_era5": Linear(work.world_states, 6, states=8, least=0.02, raw=True),
     "world_gfs": Linear(work.world_gfs_leads, 11, states=8, mb=2300, least=0.3, start=60, raw=True),
+    "world_best_tracks": storms_cost,
     "world_swaths": swaths_cost,
     **dict.fromkeys(("world_networks", "world_occultations"), PLACES),
     "archive_fetch": Linear(work.once, 3000, by_grid=False),
@@ -537,6 +493,13 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     "verification_comparisons": Linear(work.compared_leads, 0, mb=2000, least=0.006, states=1),
     "verification_scores": Linear(work.once, 170, mb=2500, least=10),
     **dict.fromkeys(("verification_seeds", "verification_acceptance"), TABLES),
+    "cyclones_best_tracks": best_tracks_cost,
+    # of each lead eleven channels, and some storms
+    "cyclones_tracks": Linear(work.tracked_leads, 0.6, states=1, mb=900, least=0.003, start=5),
+    "cyclones_errors": Linear(work.once, 60, mb=1500, least=20),
+    # four columns of all tables, and of each footprint the distance from some storms
+    "cyclones_rejections_part": Linear(work.all_observed, 2, mb=900, by_grid=False),
+    "cyclones_rejections": Linear(work.once, 10, mb=700),
 }
 
 

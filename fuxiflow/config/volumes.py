@@ -136,6 +136,8 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
     product, segment = wildcards["product"], wildcards["segment"]
     if segment == "invariants":
         return Volume(20, 2)
+    if product == "ibtracs":
+        return Volume(350, 2)
     if segment == "store":
         return mirrored(config, product)
     if product == "gfs":

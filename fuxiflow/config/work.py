@@ -249,6 +249,11 @@ def leads_made(config: Config, wildcards: Wildcards) -> float:
     return initial_times_made(config, wildcards) * leads(config)
 
 
+def tracked_leads(config: Config, wildcards: Wildcards) -> float:
+    """Count the lead times of all forecasts of a segment that cyclones are followed through."""
+    return initial_times_made(config, wildcards) * (config.cyclones.max_lead_hours // 6)
+
+
 def gfs_leads(config: Config, wildcards: Wildcards) -> float:
     """Count the lead times of GFS's forecasts in a segment; the world's may be fewer than ours."""
     made = leads_made(config, wildcards)
@@ -345,6 +350,11 @@ def observed(config: Config, wildcards: Wildcards) -> float:
     """Count the observations of a source, in a segment where the job has one."""
     name = wildcards["source"]
     return days_observed(config, name, wildcards.get("segment")) * values_a_day(config, name)
+
+
+def all_observed(config: Config, wildcards: Wildcards) -> float:
+    """Count the observations of all sources, in a segment where the job has one."""
+    return sum(observed(config, {**wildcards, "source": name}) for name in config.sources)
 
 
 def simulated(config: Config, wildcards: Wildcards) -> float:

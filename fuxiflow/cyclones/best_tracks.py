@@ -7,6 +7,7 @@ BAMS 91, 363-376.
 import csv
 import io
 from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 
 from fuxiflow.observations.decoding_process import DecodingFailure, DecodingProcess
 from fuxiflow.physics import great_circle
+from fuxiflow.storage.raw_files import verified_files
 
 COLUMNS = (
     "storm",
@@ -45,6 +47,8 @@ _UNITS = {
     "usa_pres": ("mb",),
 }
 _TEXTS = ("sid", "name", "basin", "nature")
+_READ = {*_TEXTS, "time", "iso_time", *_UNITS}
+"""Columns of CSV files that are kept, of some 170."""
 _FIRST, _LAST = np.datetime64("1840-01-01", "us"), np.datetime64("2100-01-01", "us")
 _EPOCH = np.datetime64("1858-11-17", "us")
 _NETCDF = (b"CDF\1", b"CDF\2", b"CDF\5", b"\x89HDF")
@@ -75,6 +79,38 @@ def read_best_tracks(path: Path) -> pd.DataFrame:
     return _tidy(raw)
 
 
+def find_best_tracks(raw: Path) -> Path:
+    """Return the one file of best tracks of a raw input: a file, a folder or a receipt.
+
+    ValueError lists the files where there are several, or none.
+    """
+    paths = verified_files(raw).paths
+    if len(paths) != 1:
+        there = ", ".join(path.name for path in paths) or "none"
+        raise ValueError(f"{raw}: one file of IBTrACS is expected, there are: {there}")
+    return paths[0]
+
+
+def within_days(fixes: pd.DataFrame, first: date, last: date) -> pd.DataFrame:
+    """Return the fixes of some days.
+
+    Parameters
+    ----------
+    fixes : pd.DataFrame
+        Fixes, as :func:`read_best_tracks` returns them.
+    first, last : date
+        The days, both included.
+
+    Returns
+    -------
+    pd.DataFrame
+        The fixes of these days, numbered from 0.
+    """
+    start, end = np.datetime64(first, "D"), np.datetime64(last, "D") + 1
+    time = fixes["time"].to_numpy()
+    return fixes[(time >= start) & (time < end)].reset_index(drop=True)
+
+
 def _from_csv(path: Path) -> pd.DataFrame:
     """Read a CSV file's columns as texts, by their names in small letters.
 
@@ -91,6 +127,7 @@ def _from_csv(path: Path) -> pd.DataFrame:
     rows = pd.read_csv(
         io.StringIO("\n".join(whole)),
         dtype=str,
+        usecols=lambda name: str(name).strip().lower() in _READ,
         keep_default_na=False,
         skipinitialspace=True,
         quoting=csv.QUOTE_NONE,

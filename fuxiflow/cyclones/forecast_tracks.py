@@ -93,7 +93,8 @@ def track_forecasts(
 ) -> pd.DataFrame:
     """Follow in each forecast the storms that the best tracks have when it starts.
 
-    A storm is looked for at the first lead, about the place of its best track at that time.
+    A storm is looked for at the first lead, about the place of its best track at that time. Initial
+    times without any field are no forecasts.
 
     Parameters
     ----------
@@ -121,7 +122,8 @@ def track_forecasts(
     pd.DataFrame
         :data:`COLUMNS`.
     """
-    leads = [lead for lead in forecasts.lead_hours if lead <= max_lead_hours]
+    # lead 0, where a store has it, is the analysis
+    leads = [lead for lead in forecasts.lead_hours if 0 < lead <= max_lead_hours]
     names = forecasts.channels.names
 
     def read(init: np.datetime64, lead: int) -> Fields | None:
@@ -131,6 +133,9 @@ def track_forecasts(
 
     tables = []
     for init in progress(forecasts.init_times, f"tracks of {system}", log):
+        # a system that made no forecast has not lost a storm
+        if not any(forecasts.available(init, lead) for lead in leads):
+            continue
         storms = tracked_storms(fixes, init, natures, least_wind)
         first = fixes[fixes["time"] == init + np.timedelta64(leads[0], "h")].set_index("storm")
         starts = {

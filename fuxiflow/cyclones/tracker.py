@@ -110,7 +110,7 @@ def locate(
         if settings.sub_grid:
             place = around.between_cells(fields["MSL"], i, j)
         lat, lon, pressure = place
-        wind = _strongest_wind(fields, lat, lon, ground.grid, settings)
+        wind = strongest_wind(fields, lat, lon, ground.grid, settings)
         refusal = _refusal(fields, (lat, lon), wind, ground, settings)
         if not refusal:
             return Centre(lat, lon, pressure / _PASCALS, wind)
@@ -118,7 +118,7 @@ def locate(
     return refusals[0] if refusals else "pressure"
 
 
-def _strongest_wind(fields: Fields, lat: float, lon: float, grid: Grid, settings: Tracker) -> float:
+def strongest_wind(fields: Fields, lat: float, lon: float, grid: Grid, settings: Tracker) -> float:
     """Return the strongest wind at 10 m about a centre.
 
     Parameters

@@ -34,6 +34,7 @@ FIGURE_IDS = (
     "obs_departures",
     "spectra",
     "balance",
+    "typhoon",
     "costs",
     "hybrid_training",
     "obs_loss_weights",

@@ -27,6 +27,7 @@ def stores(tmp_path_factory):
     data.write_filter_response(root / "background_filter.parquet")
     data.write_observed(root / "observed.parquet")
     data.write_structure(root)
+    data.write_cyclones(root)
     data.write_maps(root / "maps.zarr", GRID, leads=(24,), names=("Z500",))
     data.write_states_and_analyses(root, GRID)
     (root / "noaa20_atms").mkdir()
@@ -116,6 +117,10 @@ def arguments(root):
         ),
         "spectra": ({"spectra": root / "spectra.parquet"}, {"experiment": "full"}),
         "balance": ({"balance": root / "balance.parquet"}, {"experiment": "full"}),
+        "typhoon": (
+            {"errors": root / "errors.parquet", "scores": root / "cyclone_scores.parquet"},
+            {"main": "full", "drawn_storms": 2},
+        ),
         "error_maps": ({"maps": root / "maps.zarr"}, {"reference": "era5"}),
         "costs": ({}, {"benchmarks": root / "benchmarks", "experiments": ["full", "denial"]}),
     }

@@ -118,6 +118,7 @@ def parameters(**more) -> SimpleNamespace:
             "channels": None,
             "array": "analysis",
             "regions": ["global", "tropics"],
+            "windows": {"noaa20_atms": [-3, 5]},
             "own": True,
             "baselines": ["gfs", "persistence", "climatology"],
             "map_leads": [12],

@@ -10,6 +10,7 @@ from scipy.special import ndtr
 
 from fuxiflow import channels
 from fuxiflow.cycling.response import Response
+from fuxiflow.cyclones import errors, forecast_tracks
 from fuxiflow.grids import Grid
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.store import write_states
@@ -69,6 +70,39 @@ def write_observed(path: Path, systems=("full", "gfs", "era5", "climatology")) -
     ]
     schema = observation_scores.SCHEMA
     tables.write_parquet(path, pd.DataFrame(rows, columns=schema.names), schema)
+
+
+def write_cyclones(root: Path, systems=("full", "gfs"), storms=("ONE", "TWO", "THREE")) -> None:
+    """Tracks of storms that drift off the best tracks, across the date line, and their scores."""
+    leads = np.arange(6, 73, 6)
+    tracks, best = [], []
+    for number, name in enumerate(storms):
+        storm = f"2023004N1517{number}"
+        times = [TEST_START + timedelta(hours=int(6 * step)) for step in range(20)]
+        hours = 6.0 * np.arange(20)
+        about = {"storm": storm, "name": name, "basin": "WP"}
+        place = {"lat": 15.0 + 5 * number + hours / 24, "lon": 170.0 + hours / 5 + 9 * number}
+        best.append(
+            pd.DataFrame({**about, "time": times, **place, "wind": 30.0, "pressure": 980.0})
+        )
+        for i, system in enumerate(systems):
+            for init in times[:5:2]:
+                since = (init - TEST_START).total_seconds() / 3600 + leads
+                rows = {
+                    "lead_time": leads,
+                    "valid_time": [init + timedelta(hours=int(lead)) for lead in leads],
+                    "lat": 15.0 + 5 * number + since / 24 + (1 + i) * leads / 60,
+                    "lon": 170.0 + since / 5 + 9 * number,
+                    "pressure": 985.0,
+                    "wind": 25.0 + i,
+                    "end": "",
+                }
+                tracks.append(pd.DataFrame({"system": system, **about, "init_time": init, **rows}))
+    table = pd.concat(tracks, ignore_index=True)[list(forecast_tracks.COLUMNS)]
+    cases = errors.match(table, pd.concat(best, ignore_index=True), [int(lead) for lead in leads])
+    tables.write_parquet(root / "errors.parquet", cases)
+    scores = errors.score(cases, list(systems), samples=50, seed=0)
+    tables.write_parquet(root / "cyclone_scores.parquet", scores)
 
 
 def smooth(rng: np.random.Generator, grid: Grid, count: int = 4) -> np.ndarray:

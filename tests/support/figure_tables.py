@@ -19,6 +19,7 @@ from fuxiflow.figures import (
     spectra,
     surface_error,
     system,
+    typhoon,
     unrolling,
 )
 from fuxiflow.grids import Grid
@@ -60,6 +61,7 @@ def write_stores(root):
     """Write all that the figures are drawn from below ``root``."""
     data.write_scores(root / "scores.parquet", leads=[6, 24, 48, 72])
     data.write_observed(root / "observed.parquet")
+    data.write_cyclones(root)
     data.write_cycle(root / "full")
     data.write_cycle(root / "no_observations", "no_observations")
     data.write_filter_response(root / "background_filter.parquet")
@@ -141,6 +143,9 @@ def all_tables(stores):
         ),
         "spectra": spectra.table(stores / "spectra.parquet", "full"),
         "balance": balance.table(stores / "balance.parquet", "full"),
+        "typhoon": typhoon.table(
+            stores / "errors.parquet", stores / "cyclone_scores.parquet", "full", 2
+        ),
         "error_maps": error_maps.table(stores / "maps.zarr", "truth"),
         "costs": costs.table(
             run_costs.cost_summary(run_costs.job_costs(stores, ["full", "denial"])),

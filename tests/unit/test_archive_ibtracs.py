@@ -5,11 +5,12 @@ import logging
 import pytest
 import requests
 
-from fuxiflow.archive import ibtracs
+from fuxiflow.archive import fetching, ibtracs
 from fuxiflow.archive.findings import ProviderReport
+from fuxiflow.archive.needs import BEST_TRACKS, WHOLE, Need
 from fuxiflow.archive.retries import DownloadError
 from fuxiflow.config.archives import BestTrackArchive, load_archives
-from fuxiflow.cyclones.best_tracks import read_best_tracks
+from fuxiflow.cyclones.best_tracks import find_best_tracks, read_best_tracks
 from fuxiflow.storage.manifests import read_manifest
 from tests.unit.test_best_tracks import NAMES, ROWS, UNITS
 
@@ -78,3 +79,16 @@ def test_it_is_compared_with_what_is_expected(server, archive):
 def test_the_committed_archive():
     committed = load_archives().ibtracs
     assert ibtracs.file_address(committed).endswith("/csv/ibtracs.since1980.list.v04r01.csv")
+
+
+def test_a_run_fetches_it_once_with_a_receipt(server, archive, tmp_path):
+    need = Need(BEST_TRACKS, WHOLE, ("", ""))
+    archives = load_archives().model_copy(update={"ibtracs": archive})
+    store = tmp_path / "resources" / "archive"
+    fetching.fetch_need(need, store, archives, LOG)
+    server.requests.clear()
+    fetching.fetch_need(need, store, archives, LOG)
+    assert server.requests == []
+    receipt = tmp_path / "receipt.json"
+    assert fetching.write_need_receipt(receipt, need, store)["files"] == 1
+    assert len(read_best_tracks(find_best_tracks(receipt))) == len(ROWS)

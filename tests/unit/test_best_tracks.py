@@ -2,6 +2,7 @@
 
 import csv
 from contextlib import nullcontext
+from datetime import timedelta
 
 import netCDF4
 import numpy as np
@@ -244,3 +245,20 @@ def test_flipped_bits_of_netcdf_give_fixes_or_a_clear_error(tmp_path, monkeypatc
             assert found["time"].notna().all()
             assert not (found["wind"] > 120).any()
     assert outcomes == {True, "read"}
+
+
+def test_the_one_file_of_a_folder_is_found(tmp_path):
+    path = write(tmp_path / "x.csv")
+    assert best_tracks.find_best_tracks(tmp_path) == best_tracks.find_best_tracks(path) == path
+    write(tmp_path / "y.csv")
+    with pytest.raises(
+        ValueError, match=r"one file of IBTrACS is expected, there are: x.csv, y.csv"
+    ):
+        best_tracks.find_best_tracks(tmp_path)
+
+
+def test_days_are_cut_with_both_included(tmp_path):
+    fixes = best_tracks.read_best_tracks(write(tmp_path / "x.csv"))
+    day = fixes["time"].iloc[0].date()
+    assert len(best_tracks.within_days(fixes, day, day)) == len(fixes)
+    assert best_tracks.within_days(fixes, day + timedelta(1), day + timedelta(2)).empty

@@ -45,6 +45,8 @@ DIFFERENCES = {
     "verification.climatology_window_days": "days: 61 have 50 fields of 0.3 GB",
     "verification.withheld.*": "sources that the world makes",
     "verification.comparisons.*": "names of experiments",
+    "cyclones.natures": "storms of the world are of middle latitudes",
+    "cyclones.least_wind": "storms of the world are weak",
     "figures.hybrid_training": "names of experiments",
     "figures.unrolling": "names of experiments",
 }

@@ -117,3 +117,29 @@ def test_a_table_without_any_storm_has_the_columns(forecasts):
     )
     assert table.empty
     assert list(table.columns) == list(forecast_tracks.COLUMNS)
+
+
+def test_an_initial_time_without_a_forecast_loses_no_storm(tmp_path):
+    channels = channel_table().select(COARSE.channels)
+    path = tmp_path / "forecasts.zarr"
+    inits = [INIT, INIT + pd.Timedelta(hours=12)]
+    with ForecastWriter(path, inits, [0, *LEADS], channels, GRID) as writer:
+        for j, lead in enumerate([0, *LEADS]):
+            fields = calm(GRID, COARSE)
+            add_vortex(fields, 40.0, 178.0 + 2.0 * lead / 6, GRID, radius=900.0, wind=25.0)
+            writer.write(0, j, np.stack([fields[name] for name in channels.names]))
+            writer.write(1, j, None)
+    table = track_forecasts(
+        Forecasts(path, COARSE.channels),
+        best(),
+        sea(GRID),
+        COARSE,
+        system="gfs",
+        max_lead_hours=12,
+        natures=["TS"],
+        least_wind=17.0,
+        log=LOG,
+    )
+    assert set(table["init_time"]) == {INIT}
+    # the analysis at lead 0 is no forecast
+    assert table["lead_time"].tolist() == [6, 12]

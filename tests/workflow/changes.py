@@ -15,7 +15,10 @@ from fuxiflow import ROOT
 from tests.workflow.workbench import Workbench
 
 DOCUMENT = ROOT / "docs" / "reference" / "reruns.md"
-STAGES = ("world", "states", "observations", "training", "cycling", "verification", "figures")
+STAGES = (
+    *("world", "states", "observations", "training"),
+    *("cycling", "verification", "cyclones", "figures"),
+)
 CONFIG = "config/test.yaml"
 SOURCE = "config/sources/noaa20_atms.yaml"
 

@@ -16,6 +16,7 @@ TARGETS = [
     "cycling",
     "verification",
     "validation",
+    "cyclones",
     "figures",
     "all",
 ]
@@ -23,6 +24,7 @@ STAGES = [
     "archive",
     "common",
     "cycling",
+    "cyclones",
     "figures",
     "observations",
     "simulation",
@@ -78,6 +80,15 @@ def test_studies_add_to_the_demonstration(plans):
         "training_joint": 8,
         "training_autoregressive": 1,
     }
+
+
+def test_cyclones_are_followed_in_the_systems_that_are_compared(plans):
+    jobs = [job for job in plans("test") if job.rule.startswith("cyclones_")]
+    tracked = [job.wildcards["tracked"] for job in jobs if job.rule == "cyclones_tracks"]
+    assert sorted(tracked) == ["full", "gfs"]
+    # without the section there are no best tracks either
+    rules = {job.rule for job in plans("real")}
+    assert not rules & {*(job.rule for job in jobs), "world_best_tracks", "figure_typhoon"}
 
 
 def test_stages_train_on_the_threads_that_they_are_given(plans):

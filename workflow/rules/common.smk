@@ -7,6 +7,7 @@ from fuxiflow import ROOT, channels
 from fuxiflow.config.base import read_yaml
 from fuxiflow.config import resources as requests
 from fuxiflow.config import figure_inputs, sources, volumes
+from fuxiflow.config.cyclones import tracked_systems
 from fuxiflow.config.configuration import ConfigurationError, validate_configuration
 from fuxiflow.config.simulation import ABSORPTION, coefficient_files
 from fuxiflow.runtime.data_warnings import read_warnings, shortfalls
@@ -67,6 +68,7 @@ wildcard_constraints:
     source="|".join(CONFIG.sources) or "none",
     system="|".join(CONFIG.verification.systems) or "none",
     experiment="|".join(CONFIG.experiments),
+    tracked="|".join(tracked_systems(CONFIG)) or "none",
 
 
 def results(path):
@@ -230,5 +232,6 @@ include: "functions/simulation.smk"
 include: "functions/training.smk"
 include: "functions/cycling.smk"
 include: "functions/verification.smk"
+include: "functions/cyclones.smk"
 include: "functions/figures.smk"
 include: "functions/world.smk"

@@ -182,6 +182,21 @@ rule figure_balance:
         "../scripts/figure_balance.py"
 
 
+rule figure_typhoon:
+    input:
+        errors=results("cyclones/errors.parquet"),
+        scores=results("cyclones/scores.parquet"),
+    output:
+        **figures_files("typhoon"),
+    resources:
+        **request("figure_typhoon"),
+    params:
+        main=figures_main(),
+        drawn_storms=CONFIG.cyclones.drawn_storms if CONFIG.cyclones else 0,
+    script:
+        "../scripts/figure_typhoon.py"
+
+
 rule figure_increment_case:
     input:
         analyses=figures_case_analyses(figures_main()),
@@ -280,6 +295,7 @@ rule figure_background_filter:
 rule figure_costs:
     input:
         made=rules.verification.input,
+        cyclones=rules.cyclones.input,
         # made before, but a figure drawn anew is no news here
         figures=ancient(
             [path for path in figures_made("pdf") if path != results("figures/costs.pdf")]

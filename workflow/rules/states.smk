@@ -55,7 +55,7 @@ rule states_system_forecasts:
         dates=states_scored_dates,
         init_hours=CONFIG.cycling.init_hours,
         max_lead_hours=CONFIG.cycling.max_lead_hours,
-        channels=CONFIG.scored_channels,
+        channels=CONFIG.system_channels,
         completeness=completeness("forecasts"),
     script:
         "../scripts/states_system_forecasts.py"

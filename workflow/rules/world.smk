@@ -142,6 +142,22 @@ if CONFIG.kind == "embedded":
         script:
             "../scripts/world_occultations.py"
 
+    if CONFIG.cyclones:
+
+        rule world_best_tracks:
+            input:
+                truth=segments_of(raw("truth/{segment}.zarr"), cyclones_period()),
+            output:
+                best_tracks=directory(raw(f"{needs.BEST_TRACKS}/{needs.WHOLE}")),
+            resources:
+                **request("world_best_tracks"),
+            params:
+                dates=dates(cyclones_period()),
+                storms=CONFIG.cyclones.world.model_dump(mode="json"),
+                tracker=CONFIG.cyclones.tracker.model_dump(mode="json"),
+            script:
+                "../scripts/world_best_tracks.py"
+
     rule world:
         input:
             truth=segments_of(raw("truth/{segment}.zarr"), world_period()),
@@ -151,4 +167,5 @@ if CONFIG.kind == "embedded":
             observations=expand(
                 raw("{source}/{segment}"), source=CONFIG.sources, segment=observations_segments()
             ),
+            best_tracks=rules.world_best_tracks.output if CONFIG.cyclones else [],
         localrule: True

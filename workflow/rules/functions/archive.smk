@@ -15,7 +15,8 @@ def raw_input(path):
 
 def archive_products():
     """Return a pattern of the products that the archives have for this configuration."""
-    return "|".join(["era5", "gfs", *CONFIG.sources, *map(re.escape, needs.store_needs(CONFIG))])
+    fixed = ["era5", "gfs", needs.BEST_TRACKS]
+    return "|".join([*fixed, *CONFIG.sources, *map(re.escape, needs.store_needs(CONFIG))])
 
 
 def archive_need(wildcards):

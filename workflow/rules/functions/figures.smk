@@ -24,6 +24,7 @@ FIGURES = {
     "spectra": ("Forecasts", "power by wavenumber"),
     "balance": ("Forecasts", "geostrophic and hydrostatic balance"),
     "obs_departures": ("Forecasts", "departures from observations"),
+    "typhoon": ("Forecasts", "tracks of cyclones"),
     "obs_loss_weights": ("System", "weights of observations in the loss"),
     "background_filter": ("Analyses", "filter of backgrounds"),
     "costs": ("System", "costs"),
@@ -52,6 +53,7 @@ def figures_drawn():
         "obs_departures": [
             name for name in verification_observed_sources() if not figures_is_sounder(name)
         ],
+        "typhoon": CONFIG.cyclones,
         "hybrid_training": CONFIG.figures.hybrid_training,
         "unrolling": CONFIG.figures.unrolling,
         "cutoff": figure_inputs.data_ends(CONFIG),
