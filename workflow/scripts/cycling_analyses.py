@@ -2,11 +2,13 @@
 
 in:  checkpoint   trained networks
      variational  errors that 3D-Var weighs by, where it makes the analyses
+     first_guess  Parquet, departures to be expected, where they are checked
      climatology  Zarr, what the unobserved relaxes to, and the first background of a cold start
      carry        what the segment before handed on (later segments)
      grids        Zarr, sparse observations of the segments about this one
 out: analyses     Zarr, arrays analysis and background (fuxiflow.states.store)
      carry        what the next segment starts from
+     ledger       Parquet, what was too far from the first guess, where that is checked
 """
 
 import numpy as np
@@ -14,6 +16,7 @@ import numpy as np
 from fuxiflow import times
 from fuxiflow.channels import channel_table
 from fuxiflow.config import sources
+from fuxiflow.config.first_guess import FirstGuess
 from fuxiflow.config.variational import Variational
 from fuxiflow.cycling.analyses import (
     CLIMATOLOGY_BYTES,
@@ -27,11 +30,14 @@ from fuxiflow.cycling.segment_state import SegmentState
 from fuxiflow.grids import Grid
 from fuxiflow.models import checkpoint, execution
 from fuxiflow.models.execution import select_device
+from fuxiflow.models.first_guess_check import FirstGuessCheck
 from fuxiflow.models.variational import load_variational
+from fuxiflow.observations.ledger import write_ledger
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.progress import Progress
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.storage.files import workspace
+from fuxiflow.storage.tables import read_parquet
 
 
 def main(input, output, params, log):
@@ -41,6 +47,10 @@ def main(input, output, params, log):
     execution.prepare(networks, **params.execution)
     errors = getattr(input, "variational", None)
     assimilator = errors and load_variational(errors, networks, Variational(**params.variational))
+    expected = getattr(input, "first_guess", None)
+    check = expected and FirstGuessCheck(
+        networks, read_parquet(expected), FirstGuess(**params.first_guess)
+    )
     grids = {
         name: SparseGrids(paths)
         for name, paths in sources.paths_by_source(params.sources, input.grids).items()
@@ -64,13 +74,15 @@ def main(input, output, params, log):
     begun = int((carry.time - first) / np.timedelta64(times.STEP_HOURS, "h"))
     report = Progress(len(slots), "cycles", log, done=begun)
     origin = params.from_climatology
-    cycles = cycle(networks, carry, observer, climatology, last, assimilator, origin)
+    cycles = cycle(networks, carry, observer, climatology, last, assimilator, origin, check)
     for i, (cycled, carry) in enumerate(cycles, start=begun):
         state.write(i, cycled, carry)
         report.step(f"{cycled.observed} cells observed")
         # of an analysis that is stored nothing stays in memory beside the next
         del cycled
     carry.save(output.carry)
+    if ledger := getattr(output, "ledger", None):
+        write_ledger(ledger, state.ledger())
     state.finish(output.analyses)
 
 
