@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from fuxiflow.config.base import Positive, Section
+from fuxiflow.config.first_guess import FirstGuess
 from fuxiflow.config.network_sizes import Model
 from fuxiflow.config.sources import load_source
 from fuxiflow.config.training import Training
@@ -34,6 +35,8 @@ class Experiment(Section):
     """Experiment whose networks are used; by default its own."""
     assimilator: Literal["networks", "variational"] = "networks"
     """Makes the analyses: the trained assimilator, or ``training.variational`` alone."""
+    first_guess_check: FirstGuess | None = None
+    """The check of observations against the first guess of the cycle; by default none."""
     background: Literal["forecast", "none"] = "forecast"
     """Where each analysis starts: from the forecast of the one before, or from the climatology.
 
@@ -105,6 +108,11 @@ class Experiment(Section):
     def assimilated_windows(self) -> dict[str, tuple[int, int]]:
         """By source that is assimilated, the hours whose observations enter."""
         return {name: self.window_of(name) for name in self.sources}
+
+    @property
+    def cycle_check(self) -> FirstGuess | None:
+        """The check against the first guess, None without one or without observations."""
+        return self.first_guess_check if self.sources else None
 
     def recipe(self, stage: str) -> dict:
         """Return all settings that the networks after a training stage depend on.

@@ -460,6 +460,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     ),
     "training_background_filter": fit_cost(lambda training: training.background_filter),
     "training_background_errors": fit_cost(lambda training: training.variational.fit),
+    "training_first_guess": Inference(work.first_guess_steps, 3, mb=4500, states=30, threads=2),
     "cycling_analyses": Cycle(work.analyses, 15.7, steps=2, analyses=1, states=15),
     "cycling_response": Inference(work.once, 600, steps=60, analyses=30, states=17),
     "cycling_forecasts": Inference(work.leads_made, 1.6, batch_states=6.4),
@@ -540,8 +541,7 @@ def job_cost(config: Config, rule: str, wildcards: Wildcards) -> Cost:
 def request_of(cost: Cost, attempt: int = 1) -> JobRequest:
     """Return what a job of an estimated cost asks for.
 
-    A job that was killed for its memory gets more when it is tried again: as much again, but no
-    more than a node has beside a large job.
+    A job that was killed for its memory gets as much again, within what a node has to spare.
     """
     memory = max(LEAST_MB, 100 * math.ceil(MEMORY_MARGIN * cost.mb / 100))
     memory += (attempt - 1) * min(memory, MOST_GROWTH_MB)

@@ -397,6 +397,7 @@ PRODUCTS: dict[str, tuple[str, Callable[[Config, Wildcards], Volume]]] = {
     "training_background_filter": ("models", background_filter),
     "training_background_errors": ("models", background_errors),
     "training_assimilator": ("models", trained("assimilator")),
+    "training_first_guess": ("models", small(1, 1)),
     "training_joint": ("models", trained("joint")),
     "training_replay": ("models", trained("replay")),
     "training_autoregressive": ("models", trained("autoregressive")),

@@ -278,6 +278,12 @@ def analyses(config: Config, wildcards: Wildcards) -> float:
     return STATES_A_DAY * days_within(config, wildcards, config.cycling_period)
 
 
+def first_guess_steps(config: Config, wildcards: Wildcards) -> float:
+    """Count the steps of forecasts to the windows that a first-guess check is fitted to."""
+    fit = config.resolve(wildcards["experiment"]).first_guess_check.fit
+    return fit.windows * (fit.lead_hours // 6 + 1)
+
+
 def compared_leads(config: Config, wildcards: Wildcards) -> float:
     """Count the lead times of all forecasts of all experiments whose cases are compared."""
     experiments = 1 + len(config.comparisons.get(wildcards["experiment"], []))

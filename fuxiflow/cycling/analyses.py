@@ -5,7 +5,7 @@ It goes on every six hours.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from fuxiflow.channels import ChannelTable
 from fuxiflow.completeness import Asked, check_share, list_times
 from fuxiflow.grids import Grid
+from fuxiflow.models.first_guess_check import FirstGuessCheck
 from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.pillars import FootprintBatch, batch_footprints
 from fuxiflow.observations.sparse_grids import SparseGrids
@@ -119,6 +120,32 @@ def cold_start(networks: Networks, climatology: Climatology, time: np.datetime64
         normal(networks, climatology, time),
         normal(networks, climatology, time - STEP),
     )
+
+
+def first_carry(
+    networks: Networks, climatology: Climatology, time: np.datetime64, handed_on: Path | None
+) -> Carry:
+    """Return the states that the cycle of a segment starts from.
+
+    Parameters
+    ----------
+    networks : Networks
+        Give the statistics and the device.
+    climatology : Climatology
+        That of the training period.
+    time : np.datetime64
+        Time of the first analysis.
+    handed_on : Path, optional
+        What the segment before has handed on; without it the cycle starts cold.
+
+    Returns
+    -------
+    Carry
+        Of the first analysis.
+    """
+    if handed_on is None:
+        return cold_start(networks, climatology, time)
+    return Carry.load(handed_on, networks.device)
 
 
 def resumed(
@@ -280,13 +307,15 @@ class Observer:
 class Cycled:
     """One cycle's products in physical units, ``(channel, lat, lon)`` each.
 
-    ``observed`` is the number of observed cells, over hours and sources.
+    ``observed`` is the number of observed cells, over hours and sources, ``rejected`` that of
+    values that were too far from the first guess, by source and channel.
     """
 
     time: np.datetime64
     background: np.ndarray
     analysis: np.ndarray
     observed: int
+    rejected: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class AnalysisModel(Protocol):
@@ -384,6 +413,7 @@ def cycle(
     end: np.datetime64,
     assimilator: AnalysisModel | None = None,
     from_climatology: bool = False,
+    check: FirstGuessCheck | None = None,
 ) -> Iterator[tuple[Cycled, Carry]]:
     """Cycle from the carry's time up to an end, both included.
 
@@ -404,6 +434,8 @@ def cycle(
     from_climatology : bool
         Whether each cycle begins anew from the climatology, as a cold start does: analyses of
         observations alone.
+    check : FirstGuessCheck, optional
+        Leaves out observations that are too far from the first guess; by default none are.
 
     Yields
     ------
@@ -423,17 +455,17 @@ def cycle(
     while carry.time <= end:
         observations = observer.window(carry.time)
         times = np.array([carry.time])
-        # neither the guess nor the climatology is kept beside the forecast that follows
         climate = normal(networks, climatology, carry.time)
-        analysis = model.analyse(
-            networks.guess(carry.previous, carry.background, climate, times),
-            climate,
-            observations,
-            times,
-        )
-        del climate
+        guess = networks.guess(carry.previous, carry.background, climate, times)
+        rejected = {}
+        if check is not None:
+            observations, rejected = check.screen(observations, guess)
+        analysis = model.analyse(guess, climate, observations, times)
+        # neither the guess nor the climatology is kept beside the forecast that follows
+        del guess, climate
         observed = sum(len(f) for f in observations.values())
-        cycled = Cycled(carry.time, physical(carry.background), physical(analysis), observed)
+        background = physical(carry.background)
+        cycled = Cycled(carry.time, background, physical(analysis), observed, rejected)
         if from_climatology:
             carry = cold_start(networks, climatology, carry.time + STEP)
         else:

@@ -2,23 +2,28 @@
 
 Both lie in the folder of restart state of the job. The carry is saved after the analyses before it
 are on disk, as a restart file: whole, with a checksum (:mod:`fuxiflow.storage.restart_files`). It
-names the store that it belongs to and how many analyses that holds. A job goes on from the newest
-carry that is sound and whose analyses are all there. Where there is none it begins anew.
+names the store that it belongs to and how many analyses that holds, and has the counts of what was
+rejected in them. A job goes on from the newest carry that is sound and whose analyses are all
+there. Where there is none it begins anew.
 """
 
 import logging
 import secrets
 import shutil
 import time
+from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from fuxiflow.channels import ChannelTable
 from fuxiflow.cycling.analyses import Carry, Cycled
 from fuxiflow.grids import Grid
 from fuxiflow.models.networks import STEP
+from fuxiflow.observations.ledger import LedgerEntry, build_ledger
+from fuxiflow.observations.rejection_codes import Reason
 from fuxiflow.states.coordinates import as_nanoseconds
 from fuxiflow.states.store import StateWriter
 from fuxiflow.storage.files import remove, settle_tree
@@ -72,7 +77,9 @@ class SegmentState:
         self._saved_at = 0.0
         self._begun = self._continued()
         if self._begun is not None:
+            self._rejected = list(self._begun["rejected"])
             return
+        self._rejected: list[tuple[str, str, str, int]] = []
         if self.store.exists() or self._files.files():
             log.warning(
                 "%s: no analyses with a sound carry that goes on from them; begun anew", folder
@@ -109,7 +116,11 @@ class SegmentState:
 
     def carry(self, device: torch.device) -> Carry | None:
         """Return the states that the next analysis starts from; None where the segment begins."""
-        return None if self._begun is None else Carry.of(self._begun, device)
+        if self._begun is None:
+            return None
+        carry = Carry.of(self._begun, device)
+        self.log.info("resumed at %s", carry.time)
+        return carry
 
     def write(self, index: int, cycled: Cycled, carry: Carry) -> None:
         """Store a cycle's analysis and background; after every file of the store, its carry too.
@@ -125,12 +136,32 @@ class SegmentState:
         """
         self.writer.write(index, cycled.analysis, "analysis")
         self.writer.write(index, cycled.background, "background")
+        day = str(np.datetime64(cycled.time, "D"))
+        self._rejected += [
+            (source, day, channel, count)
+            for source, counts in cycled.rejected.items()
+            for channel, count in counts.items()
+        ]
         if (index + 1) % self.shard == 0 or index + 1 == len(self.slots):
             self.writer.flush()
             # the analyses first: a carry must not outlive those that it goes on from
             settle_tree(self.store, self._saved_at)
             self._saved_at = time.time() - 60
-            self._files.save(index + 1, {**carry.content(), "store": self.identity})
+            own = {"store": self.identity, "rejected": self._rejected}
+            self._files.save(index + 1, {**carry.content(), **own})
+
+    def ledger(self) -> pd.DataFrame:
+        """Count what was too far from the first guess, by source, day of the analysis and channel.
+
+        The layout is that of :mod:`fuxiflow.observations.ledger`. A value counts once for each
+        window that it is in.
+        """
+        return build_ledger(
+            LedgerEntry(
+                source, "", date.fromisoformat(day), Reason.FIRST_GUESS.label, count, channel
+            )
+            for source, day, channel, count in self._rejected
+        )
 
     def finish(self, target: Path) -> None:
         """Move the whole store to its place and remove the restart state.

@@ -9,7 +9,8 @@ class Reason(IntEnum):
     Codes below 50 are of footprints and stand in the column ``rejected``. Those from 50 are of
     single values, those from 100 of whole files or messages, and those from 200 are remarks on what
     is used nevertheless; all these stand in the ledger alone. The first reason met is the one
-    recorded: readers give 1 to 3 and 9, quality control gives the others.
+    recorded: readers give 1 to 3 and 9, quality control gives the others below 50. The cycle of an
+    experiment gives :attr:`FIRST_GUESS`, in a ledger of its own.
     """
 
     def __new__(cls, code: int, description: str):
@@ -43,6 +44,7 @@ class Reason(IntEnum):
     IMPOSSIBLE = 52, "a value that the quantity cannot have"
     FLAGGED = 53, "a single value that its producer calls unusable"
     TWICE = 54, "given twice, so that it cannot be told which one is right"
+    FIRST_GUESS = 55, "farther from the first guess of an experiment's cycle than is to be expected"
 
     NO_FILE = 100, "no file of the source in the directory: an outage"
     NAME = 101, "file name does not fit the source's file_pattern and its reader"

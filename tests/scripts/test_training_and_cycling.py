@@ -15,6 +15,7 @@ from fuxiflow.cycling.response import Response
 from fuxiflow.models import checkpoint
 from fuxiflow.models.background_filter import load_filter
 from fuxiflow.models.error_covariances import load_background_errors
+from fuxiflow.observations import ledger
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.forecasts import Forecasts
@@ -238,6 +239,40 @@ def test_3d_var_is_fitted_starts_the_assimilator_and_makes_analyses_alone(
     np.testing.assert_array_equal(*backgrounds)
     assert np.abs(analyses[0] - analyses[1]).max() > 0
     assert np.abs(analyses[1] - backgrounds[1]).max() > 0
+
+
+def test_the_first_guess_is_checked_where_departures_were_fitted(record, trained, tmp_path):
+    fitted = tmp_path / "first_guess.parquet"
+    load_script("training_first_guess").main(
+        SimpleNamespace(
+            assimilator=trained / "assimilator.ckpt",
+            observed=record.states,
+            climatology=record.climatology,
+            grids=record.grids,
+        ),
+        SimpleNamespace(errors=fitted),
+        params(tmp_path, settings={"windows": 8, "lead_hours": 12}),
+        LOG,
+    )
+
+    def run(name, **settings):
+        folder = tmp_path / name
+        folder.mkdir()
+        given = {"first_guess": fitted} if settings else {}
+        output = {"ledger": folder / "ledger.parquet"} if settings else {}
+        made = cycle(folder, record, trained, settings=settings, output=output, **given)
+        analyses = StateSeries([made.analyses], name="analysis")
+        counts = ledger.read_ledgers(output.values())["count"].sum() if output else 0
+        return analyses.read_many(analyses.times), counts
+
+    off, _ = run("off")
+    wide, nothing = run("wide", limit=1e6)
+    np.testing.assert_array_equal(wide, off)
+    assert nothing == 0
+    narrow, rejected = run("narrow", limit=0.5)
+    values = 8 * 8 * 20 * 22
+    assert 0.2 * values < rejected < 0.9 * values
+    assert np.abs(narrow - off).max() > 0
 
 
 def bank(directory, record, trained, **values):
@@ -555,16 +590,25 @@ def cycle(
     checkpoint="joint.ckpt",
     assimilator="networks",
     from_climatology=False,
+    settings=None,
+    output=None,
     **input,
 ):
-    output = SimpleNamespace(analyses=directory / "analyses.zarr", carry=directory / "carry.pt")
+    """Cycle with ``settings`` of the first-guess check, and further ``output``."""
+    output = SimpleNamespace(
+        analyses=directory / "analyses.zarr", carry=directory / "carry.pt", **(output or {})
+    )
     given = SimpleNamespace(
         checkpoint=trained / checkpoint, grids=record.grids, climatology=record.climatology, **input
     )
-    settings = params(
-        directory, dates=dates, assimilator=assimilator, from_climatology=from_climatology
+    values = params(
+        directory,
+        dates=dates,
+        assimilator=assimilator,
+        first_guess=settings or {},
+        from_climatology=from_climatology,
     )
-    load_script("cycling_analyses").main(given, output, settings, LOG)
+    load_script("cycling_analyses").main(given, output, values, LOG)
     return output
 
 

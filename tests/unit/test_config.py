@@ -471,9 +471,10 @@ def test_all_mistakes_are_told_at_once():
             "experiments.third.weights: unknown 'ful', allowed: fourth, full, no_observations, "
             "third; did you mean 'full'?",
             "experiments.fourth.trainig: unknown key, allowed: sources, weights, assimilator, "
-            "background, windows, cutoff_hours, latency_hours, analyses_after, "
-            "forecasts_after, forecasts, initial, forecaster, seeds, seeds_forecast, seed_offset, "
-            "denial, retrained, cutoffs, retrained_cutoffs, model, training; "
+            "first_guess_check, background, windows, cutoff_hours, latency_hours, "
+            "analyses_after, forecasts_after, forecasts, initial, forecaster, seeds, "
+            "seeds_forecast, seed_offset, denial, retrained, cutoffs, retrained_cutoffs, model, "
+            "training; "
             "did you mean 'training'?",
             "periods.cold_start: 2022-12-31, allowed: after 2022-12-31 up to 2023-01-11",
             f"simulation: unknown 'noaa20_atm', allowed: {', '.join(sources.source_names())}; "

@@ -62,6 +62,20 @@ def test_3d_var_asks_for_its_minimisation_and_its_errors():
     assert some.seconds(32, 64) >= 1.3 * 1.2
 
 
+def test_a_first_guess_check_asks_for_the_forecasts_of_its_fit():
+    config = CONFIGURATIONS["demo"]
+    check = {"weights": "full", "first_guess_check": {}}
+    more = {**check, "first_guess_check": {"fit": {"windows": 120}}}
+    experiments = {**config.experiments, "checked": check, "more": more}
+    config = config.model_copy(update={"experiments": experiments})
+    one, twice = (
+        resources.job_cost(config, "training_first_guess", {"experiment": name})
+        for name in ("checked", "more")
+    )
+    assert one.seconds < twice.seconds < 2 * one.seconds
+    assert one.threads == twice.threads == 2
+
+
 def test_the_papers_stages_by_hand():
     field, weights = 290.304, 6.08e3  # 70 channels of 720 x 1440 numbers; 1.52 billion weights
     # weights and two moments of a restart file; 17 batches of one sample, eight workers and their

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -162,6 +163,37 @@ def test_another_assimilator_makes_the_analyses(networks, record):
     cycles = cycling.cycle(networks, carry, observer, climatology, TIME, assimilator)
     ((_, following),) = cycles
     torch.testing.assert_close(following.previous, carry.background + 1)
+
+
+class Screen:
+    """A check that knows which footprint is wrong."""
+
+    def screen(self, observations, guess):
+        assert guess.shape == (1, 3, 69, *tiny.GRID.shape)
+        footprints = observations[tiny.SOURCE]
+        values = footprints.values.clone()
+        values[3, 4] = torch.nan
+        rejected = {tiny.SOURCE: {"5": 1}}
+        return {tiny.SOURCE: replace(footprints, values=values)}, rejected
+
+
+def test_what_a_check_leaves_out_is_not_analysed(networks, record):
+    seen = []
+
+    def analyse(guess, climatology, observations, times):
+        seen.append(observations[tiny.SOURCE].values)
+        return guess[:, 1]
+
+    observer = cycling.Observer(networks, {tiny.SOURCE: SparseGrids(record.grids)})
+    climatology, carry = Climatology.read(record.climatology), carried(networks, record)
+    assimilator = SimpleNamespace(analyse=analyse)
+    for check in (None, Screen()):
+        ((cycled, _),) = cycling.cycle(
+            networks, carry, observer, climatology, TIME, assimilator, check=check
+        )
+        assert cycled.rejected == ({tiny.SOURCE: {"5": 1}} if check else {})
+    changed = (seen[0] != seen[1]).nonzero().tolist()
+    assert changed == [[3, 4]]
 
 
 def test_an_analysis_that_is_not_finite_ends_the_cycle(networks, record):

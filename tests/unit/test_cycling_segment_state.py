@@ -30,7 +30,9 @@ def following(carry):
     """A cycle that depends on all before it."""
     background = carry.background[0].numpy()
     analysis = np.sin(background * 3 + carry.previous[0].numpy()).astype(np.float32)
-    cycled = Cycled(carry.time, background, analysis, 1)
+    hours = int((carry.time - SLOTS[0]) / np.timedelta64(1, "h"))
+    rejected = {"s": {"1": hours, "3": 1}} if hours % 12 else {}
+    cycled = Cycled(carry.time, background, analysis, 1, rejected)
     after = torch.from_numpy(np.cos(analysis)[None])
     return cycled, Carry(carry.time + tiny.STEP, after, torch.from_numpy(analysis[None]))
 
@@ -177,6 +179,39 @@ def test_what_does_not_fit_together_is_made_again(tmp_path, state, expected, cap
     assert work(tmp_path) == again
     assert says in caplog.text or harm == "nothing"
     assert result(tmp_path) == expected
+
+
+def test_a_restart_forgets_no_rejected_value(tmp_path, state):
+    """Cycles of 6, 18 and 30 h reject some; the job is killed after that of 18 h was made."""
+    work(tmp_path, stop=4)
+    again = SegmentState(state, SLOTS, CHANNELS, GRID, SHARD, LOG)
+    carry = again.carry(torch.device("cpu"))
+    for index in range(4, len(SLOTS)):
+        cycled, carry = following(carry)
+        again.write(index, cycled, carry)
+    ledger = again.ledger()
+    assert set(ledger["reason"]) == {"first_guess"}
+    counts = {(str(row.day), row.channel): row.count for row in ledger.itertuples(index=False)}
+    assert counts == {
+        ("2022-01-01", "1"): 6 + 18,
+        ("2022-01-01", "3"): 2,
+        ("2022-01-02", "1"): 30,
+        ("2022-01-02", "3"): 1,
+    }
+
+
+def test_a_cycle_that_rejects_nothing_has_an_empty_ledger(state):
+    ledger = SegmentState(state, SLOTS, CHANNELS, GRID, SHARD, LOG).ledger()
+    assert ledger.columns.tolist() == [
+        "source",
+        "file",
+        "day",
+        "channel",
+        "reason",
+        "count",
+        "message",
+    ]
+    assert ledger.empty
 
 
 def test_a_store_is_not_finished_with_a_gap(tmp_path, state):

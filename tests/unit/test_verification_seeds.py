@@ -6,6 +6,7 @@ from scipy import signal
 
 from fuxiflow.verification import intervals
 from fuxiflow.verification.cases import QUANTITIES, Cases
+from fuxiflow.verification.discoveries import adjusted_p_values
 from fuxiflow.verification.scoring import Resampling, compare_cases
 from fuxiflow.verification.seeds import compare_seeds, error_over_seeds
 
@@ -75,6 +76,22 @@ def test_seeds_of_one_configuration_are_not_told_apart_but_single_trainings_are(
     assert (frame["p_value"] < 0.05).mean() <= 0.1
     single = compare_cases(first[0], second[0], Resampling(1, 1, 0), **NAMES, metrics=("rmse",))
     assert (single["p_value"] < 0.05).mean() > 0.5
+
+
+def test_a_null_comparison_has_the_nominal_share_of_discoveries_after_control():
+    """Of 20 scorecards without any difference, few have a significant cell at a rate of 5 %."""
+    generator = np.random.default_rng(5)
+    significant, alone = [], []
+    for _ in range(20):
+        first, second = (trainings(generator, 3, 0.5) for _ in range(2))
+        frame = compare_seeds(first, second, Resampling(1, 1, 0), **NAMES, metrics=("rmse",))
+        p_value = frame["p_value"].to_numpy()
+        significant.append((adjusted_p_values(p_value) <= 0.05).mean())
+        alone.append((p_value <= 0.05).mean())
+    # one in a thousand such twenties has more than 5
+    assert np.count_nonzero(significant) <= 5
+    assert np.mean(significant) <= 0.005
+    assert 0.01 <= np.mean(alone) <= 0.06  # cells alone: the nominal share, or a little less
 
 
 def test_a_difference_beyond_that_of_seeds_is_seen():

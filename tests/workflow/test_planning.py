@@ -314,6 +314,40 @@ def test_3d_var_is_fitted_where_training_asks_for_it(checkout, plans, tmp_path):
     assert "results/test/analyses/var3d/2022-02.zarr" in inputs["cycling_forecasts", "var3d"]
 
 
+def test_departures_are_fitted_and_counted_where_an_experiment_checks_them(
+    checkout, plans, tmp_path
+):
+    jobs = plans("test")
+    assert "training_first_guess" not in {job.rule for job in jobs}
+    assert not [
+        path for job in jobs for path in job.outputs if "/ledger/" in path and "/analyses/" in path
+    ]
+    copy = checkout.clone(tmp_path / "copy")
+    copy.edit(
+        "config/test.yaml",
+        "  full: {}\n",
+        "  full: {}\n  checked: {weights: full, first_guess_check: {limit: 4}}\n",
+    )
+    jobs = copy.plan()
+    inputs = {(job.rule, job.wildcards.get("experiment")): set(job.inputs) for job in jobs}
+    assert {
+        rule for rule, name in inputs if name == "checked" and rule.startswith("training_")
+    } == {"training_first_guess"}
+    models = "results/test/models"
+    assert inputs["training_first_guess", "checked"] == {
+        f"{models}/full/assimilator.ckpt",
+        "results/test/states/era5/2022-01.zarr",
+        "results/test/states/climatology.zarr",
+        "results/test/grids/noaa20_atms/2022-01.zarr",
+    }
+    fitted = f"{models}/checked/first_guess.parquet"
+    assert {key for key, paths in inputs.items() if fitted in paths} == {
+        ("cycling_analyses", "checked")
+    }
+    outputs = {path for job in jobs if job.rule == "cycling_analyses" for path in job.outputs}
+    assert "results/test/analyses/checked/ledger/2022-02.parquet" in outputs
+
+
 def test_replay_needs_a_segment_before(checkout, tmp_path):
     copy = checkout.clone(tmp_path / "copy")
     copy.edit(

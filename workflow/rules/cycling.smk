@@ -4,10 +4,12 @@
 rule cycling_analyses:
     input:
         unpack(cycling_start),
+        unpack(cycling_first_guess),
         checkpoint=cycling_checkpoint,
         climatology=results("states/climatology.zarr"),
         grids=cycling_grids,
     output:
+        **cycling_ledger(),
         analyses=directory(results("analyses/{experiment}/{segment}.zarr")),
         carry=results("analyses/{experiment}/{segment}.carry.pt"),
     resources:
@@ -18,6 +20,7 @@ rule cycling_analyses:
         windows=lambda wildcards: windows(wildcards.experiment),
         from_climatology=of_experiment(lambda one: one.background == "none"),
         assimilator=of_experiment(lambda one: one.assimilator),
+        first_guess=cycling_first_guess_settings,
         dates=dates_in(CONFIG.cycling_period),
         accelerator=of_experiment(lambda one: one.training.accelerator),
         execution=cycling_execution(),

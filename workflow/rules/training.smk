@@ -129,6 +129,28 @@ rule training_assimilator:
         "../scripts/training_assimilator.py"
 
 
+rule training_first_guess:
+    input:
+        assimilator=training_after("assimilator"),
+        observed=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.observations),
+        climatology=results("states/climatology.zarr"),
+        grids=training_grids,
+    output:
+        errors=results("models/{experiment}/first_guess.parquet"),
+    threads: threads_of("training_first_guess")
+    resources:
+        **request("training_first_guess"),
+    params:
+        settings=of_experiment(lambda one: one.cycle_check.fit.model_dump(mode="json")),
+        sources=of_experiment(lambda one: one.sources),
+        windows=lambda wildcards: windows(wildcards.experiment),
+        accelerator=of_experiment(lambda one: one.training.accelerator),
+        threads=threads_of("training_first_guess"),
+        seed=CONFIG.seed,
+    script:
+        "../scripts/training_first_guess.py"
+
+
 rule training_joint:
     input:
         assimilator=training_after("assimilator"),

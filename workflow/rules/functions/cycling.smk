@@ -61,6 +61,26 @@ def cycling_start(wildcards):
     return {"carry": results(f"analyses/{wildcards.experiment}/{first}.carry.pt")}
 
 
+def cycling_first_guess(wildcards):
+    """Return the expected departures from the first guess, where an experiment checks them."""
+    if CONFIG.resolve(wildcards.experiment).cycle_check is None:
+        return {}
+    return {"first_guess": results(f"models/{wildcards.experiment}/first_guess.parquet")}
+
+
+def cycling_first_guess_settings(wildcards):
+    """Return the settings of the first-guess check but for those of its fit, none without it."""
+    check = CONFIG.resolve(wildcards.experiment).cycle_check
+    return check.model_dump(mode="json", exclude={"fit"}) if check else {}
+
+
+def cycling_ledger():
+    """Return the ledger of a cycle, where any experiment has a first-guess check."""
+    if all(CONFIG.resolve(name).cycle_check is None for name in CONFIG.cycled_experiments):
+        return {}
+    return {"ledger": results("analyses/{experiment}/ledger/{segment}.parquet")}
+
+
 def cycling_grids(wildcards):
     """Return the sparse grids of a segment and of those that its windows reach into.
 
