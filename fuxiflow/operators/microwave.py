@@ -223,13 +223,30 @@ class MicrowaveOperator(torch.nn.Module):
 
     @classmethod
     def for_instrument(
-        cls, instrument: str, dtype: torch.dtype = torch.float32
+        cls, instrument: str, dtype: torch.dtype = torch.float32, directory: Path = DIRECTORY
     ) -> "MicrowaveOperator":
-        """Load the operator of ``instrument`` from the committed table.
+        """Load the operator of an instrument from a committed table.
 
-        FileNotFoundError lists the instruments that have one.
+        Parameters
+        ----------
+        instrument : str
+            Name of the instrument.
+        dtype : torch.dtype
+            Precision of the operator.
+        directory : Path
+            Folder of the tables, those of the assimilation's absorption model by default.
+
+        Returns
+        -------
+        MicrowaveOperator
+            The operator.
+
+        Raises
+        ------
+        FileNotFoundError
+            Lists the instruments that have a table.
         """
-        return cls(OperatorTable.read(DIRECTORY / f"{instrument}.npz"), dtype)
+        return cls(OperatorTable.read(directory / f"{instrument}.npz"), dtype)
 
     @classmethod
     def for_channels(

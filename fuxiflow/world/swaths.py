@@ -12,7 +12,7 @@ from fuxiflow.config.simulation import coefficient_file
 from fuxiflow.config.sources import Platform, Source
 from fuxiflow.observations.orbits import EPOCH, SCANNERS, Swath, swath
 from fuxiflow.operators.columns import brightness_temperatures
-from fuxiflow.operators.microwave import BATCH, MicrowaveOperator, OperatorTable
+from fuxiflow.operators.microwave import BATCH, MicrowaveOperator
 from fuxiflow.randomness import generator
 from fuxiflow.world.clouds import diagnosed_droplets
 from fuxiflow.world.representativeness import CorrelatedErrors
@@ -30,8 +30,8 @@ ASSIMILATED = settings.Radiances()
 
 def swath_operator(source: Source, radiances: settings.Radiances) -> MicrowaveOperator:
     """Load the operator of a source's instrument with the world's absorption model."""
-    path = coefficient_file(source.instrument, radiances.absorption)
-    return MicrowaveOperator(OperatorTable.read(path))
+    folder = coefficient_file(source.instrument, radiances.absorption).parent
+    return MicrowaveOperator.for_instrument(source.instrument, directory=folder)
 
 
 def seen_variables(radiances: settings.Radiances) -> tuple[str, ...]:
