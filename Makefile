@@ -31,9 +31,10 @@ endif
 .PHONY: help setup demo validation studies joint real rehearsal rehearse-real explain paper test test-chaos test-slurm lint format docs bench schema lock clean
 
 help:
+	@echo "make setup   the environment .venv, which all others make first where it is missing"
 	@echo "make demo    the whole chain on the embedded world: results/demo/report.html"
 	@echo "make validation  cycle and score the validation period alone: the test stays unseen (CONFIG=…)"
-	@echo "make studies the demonstration and experiments beside it: unrolling, hybrid training, observations in the loss"
+	@echo "make studies the demonstration and experiments beside it: 3D-Var alone, cut-offs, unrolling, hybrid training, observations in the loss"
 	@echo "make joint   analyses that learnt from observations too, against the reanalysis and the truth: about an hour"
 	@echo "make real    2020 at 5.6 degrees from public archives, scored beside HRES, FuXi, Pangu-Weather and GraphCast (MONTHS=\"2020-07 2020-08\" for a part)"
 	@echo "make rehearsal  every rule at the paper's size on few days, and what each took beside what it asked for: about two hours"
@@ -49,6 +50,7 @@ help:
 	@echo "make bench   side-by-side measurements against named peers"
 	@echo "make schema  write config/schema.json and docs/reference/configuration.md anew"
 	@echo "make lock    explicit lists of the conda environments' packages (needs conda and conda-forge)"
+	@echo "make clean   removes .venv"
 
 setup: $(READY)
 
