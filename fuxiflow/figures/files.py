@@ -34,6 +34,7 @@ FIGURE_IDS = (
     "obs_departures",
     "spectra",
     "balance",
+    "seeds",
     "typhoon",
     "costs",
     "hybrid_training",

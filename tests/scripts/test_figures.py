@@ -27,6 +27,7 @@ def stores(tmp_path_factory):
     data.write_filter_response(root / "background_filter.parquet")
     data.write_observed(root / "observed.parquet")
     data.write_structure(root)
+    data.write_seeds(root / "seeds.parquet")
     data.write_cyclones(root)
     data.write_maps(root / "maps.zarr", GRID, leads=(24,), names=("Z500",))
     data.write_states_and_analyses(root, GRID)
@@ -115,6 +116,7 @@ def arguments(root):
             {"scores": root / "observed.parquet"},
             {"main": "full", "stations": ["land_stations"]},
         ),
+        "seeds": ({"spread": root / "seeds.parquet"}, {"reference": "truth"}),
         "spectra": ({"spectra": root / "spectra.parquet"}, {"experiment": "full"}),
         "balance": ({"balance": root / "balance.parquet"}, {"experiment": "full"}),
         "typhoon": (

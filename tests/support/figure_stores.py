@@ -17,6 +17,7 @@ from fuxiflow.states.store import write_states
 from fuxiflow.storage import tables
 from fuxiflow.verification import observation_scores, score_table, structure
 from fuxiflow.verification.maps import ErrorMaps
+from fuxiflow.verification.seed_spread import seed_spread
 
 CASE = datetime(2023, 1, 6)
 START = datetime(2023, 1, 1)
@@ -325,6 +326,17 @@ def write_filter_response(path: Path, waves: int = 12) -> None:
         for name in ("Z500", "T850", "U500", "R500", "MSL")
     ]
     tables.write_parquet(path, pd.concat(frames, ignore_index=True))
+
+
+def write_seeds(path: Path, leads=(6, 24, 48)) -> None:
+    """Write the spread over two seeds, of which the second is a tenth worse."""
+    experiments = ("full", "full_seed2")
+    scores_path = path.with_name("seeds_scores.parquet")
+    write_scores(scores_path, leads, experiments)
+    scores = score_table.read_scores(scores_path).astype(dict.fromkeys(score_table.TEXTS, str))
+    second = scores["experiment"] == experiments[1]
+    scores["value"] = scores["value"].where(~second, 1.1 * scores["value"])
+    tables.write_parquet(path, seed_spread(scores, {experiments[0]: experiments}))
 
 
 def write_structure(root: Path, leads=(0, 24, 120), waves: int = 12) -> None:

@@ -15,6 +15,7 @@ from fuxiflow.figures import (
     obs_departures,
     obs_loss_weights,
     scorecard,
+    seeds,
     skill_vs_lead,
     spectra,
     surface_error,
@@ -66,6 +67,7 @@ def write_stores(root):
     data.write_cycle(root / "no_observations", "no_observations")
     data.write_filter_response(root / "background_filter.parquet")
     data.write_structure(root)
+    data.write_seeds(root / "seeds.parquet")
     data.write_maps(root / "maps.zarr", GRID, leads=(24, 54), names=("Z500", "MSL"))
     data.write_states_and_analyses(root, GRID)
     data.write_grids(root / "noaa20_atms.zarr", GRID)
@@ -141,6 +143,7 @@ def all_tables(stores):
         "obs_departures": obs_departures.table(
             stores / "observed.parquet", ["land_stations"], "full"
         ),
+        "seeds": seeds.table(stores / "seeds.parquet", "truth"),
         "spectra": spectra.table(stores / "spectra.parquet", "full"),
         "balance": balance.table(stores / "balance.parquet", "full"),
         "typhoon": typhoon.table(

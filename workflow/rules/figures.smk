@@ -197,6 +197,19 @@ rule figure_typhoon:
         "../scripts/figure_typhoon.py"
 
 
+rule figure_seeds:
+    input:
+        spread=results("scores/seeds.parquet"),
+    output:
+        **figures_files("seeds"),
+    resources:
+        **request("figure_seeds"),
+    params:
+        reference=figures_references()[-1],
+    script:
+        "../scripts/figure_seeds.py"
+
+
 rule figure_increment_case:
     input:
         analyses=figures_case_analyses(figures_main()),

@@ -23,6 +23,7 @@ FIGURES = {
     "error_maps": ("Forecasts", "maps of the mean error"),
     "spectra": ("Forecasts", "power by wavenumber"),
     "balance": ("Forecasts", "geostrophic and hydrostatic balance"),
+    "seeds": ("Forecasts", "spread over seeds"),
     "obs_departures": ("Forecasts", "departures from observations"),
     "typhoon": ("Forecasts", "tracks of cyclones"),
     "obs_loss_weights": ("System", "weights of observations in the loss"),
@@ -54,6 +55,8 @@ def figures_drawn():
             name for name in verification_observed_sources() if not figures_is_sounder(name)
         ],
         "typhoon": CONFIG.cyclones,
+        "seeds": {*CONFIG.seeds} & {*CONFIG.forecasting_experiments}
+        and any(CONFIG.resolve(name).seeds_forecast for name in CONFIG.seeds),
         "hybrid_training": CONFIG.figures.hybrid_training,
         "unrolling": CONFIG.figures.unrolling,
         "cutoff": figure_inputs.data_ends(CONFIG),
