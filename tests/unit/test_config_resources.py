@@ -38,7 +38,8 @@ def test_the_demonstration_asks_for_about_6_gb(stage):
     for name, most in (("demo", 6800), ("test", 6000)):
         cost = resources.job_cost(CONFIGURATIONS[name], f"training_{stage}", {"experiment": "full"})
         assert 5800 <= resources.request_of(cost).mem_mb <= most
-        assert cost.mb == job(name, stage)
+        # 3D-Var's errors and sums by cell come on top
+        assert job(name, stage) <= cost.mb < job(name, stage) + 700
 
 
 def test_3d_var_asks_for_its_minimisation_and_its_errors():
@@ -52,14 +53,14 @@ def test_3d_var_asks_for_its_minimisation_and_its_errors():
         wildcards = {"experiment": "full", "segment": "2022-02"}
         return resources.job_cost(with_3d_var(settings), rule, wildcards)
 
-    some, more = Variational(iterations=20), Variational(iterations=40)
+    some, more = Variational(iterations=3), Variational(iterations=6)
     for rule in ("cycling_analyses", "training_assimilator", "training_joint"):
         without, once, twice = (cost(rule, settings) for settings in (None, some, more))
         assert without.seconds < once.seconds < twice.seconds
         assert once.mb > without.mb + 2 * some.fit.megabytes(8, 16)
     assert cost("training_background_errors", some).seconds > 30
-    # an analysis of the demonstration took 1.2 s of a core
-    assert some.seconds(32, 64) >= 1.3 * 1.2
+    # an increment of the demonstration took 0.3 s of a core in bfloat16
+    assert 0.5 < Variational().seconds(32, 64) < 1.0
 
 
 def test_a_first_guess_check_asks_for_the_forecasts_of_its_fit():
