@@ -37,9 +37,9 @@ class Cycling(Section):
     keep_forecasts: Literal["all", "scored", "none"] = "all"
     """Channels of forecasts that are stored, of GFS's forecasts too: all, or those that are scored.
 
-    scored: those of ``verification.channels`` and ``figures.map_channels``. none: the same, but
-    forecasts are removed once the scores and maps that read them are there. A later run that needs
-    them makes them again."""
+    scored: those of ``verification.channels`` and ``figures.map_channels``, and with ``cyclones``
+    those of the tracker. none: the same, but forecasts are removed once what reads them is there. A
+    later run that needs them makes them again."""
 
 
 def is_address(store: str) -> bool:
