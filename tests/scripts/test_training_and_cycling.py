@@ -45,6 +45,7 @@ def params(directory, **values):
         "execution": {},
         "variational": None,
         "assimilator": "networks",
+        "first_guess": {},
         "saving": SimpleNamespace(),
         "completeness": asked(),
         "from_climatology": False,

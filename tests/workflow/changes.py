@@ -214,7 +214,9 @@ CHANGES: dict[str, Callable[[Workbench], None]] = {
         '"rmse": Metric({"square": 0.5 + 0})',
     ),
     "the weights of a region": _definitions(("fuxiflow/verification/metrics.py", "region_weights")),
-    "`verification.bootstrap`": _replace(CONFIG, "bootstrap: 20", "bootstrap: 21"),
+    "`verification.bootstrap`": _replace(
+        CONFIG, "bootstrap: 20\n  block_days", "bootstrap: 21\n  block_days"
+    ),
     "`cycling.max_lead_hours`": _replace(
         CONFIG, "cycling:\n  max_lead_hours: 48", "cycling:\n  max_lead_hours: 54"
     ),
