@@ -49,7 +49,7 @@ class Need:
     @property
     def is_climatology(self) -> bool:
         """Say whether a public store of means by day of the year and hour is needed."""
-        return self.segment == WHOLE and self.days == NO_DAYS
+        return bool(self.address) and self.days == NO_DAYS
 
     @property
     def months(self) -> list[str]:

@@ -33,6 +33,16 @@ def background_mistakes(name: str, experiment: Experiment) -> Iterator[str]:
             f"{key}.assimilator: variational with background: none, allowed: networks, as 3D-Var "
             f"weighs observations by the errors of forecasts"
         )
+    if experiment.training.variational is not None and not experiment.weights:
+        yield (
+            f"{key}.training.variational: with background: none, allowed: null, as 3D-Var weighs "
+            f"observations by the errors of forecasts"
+        )
+    if experiment.cycle_check is not None:
+        yield (
+            f"{key}.first_guess_check: with background: none, allowed: null, as the climatology "
+            f"errs more than the forecasts that its limits are fitted to"
+        )
     for stage in () if experiment.weights else ("assimilator", "joint", "replay"):
         settings = getattr(experiment.training, stage)
         if settings is None:

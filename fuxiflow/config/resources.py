@@ -234,8 +234,8 @@ def update_flop(
     cycles = getattr(settings, "cycles", 1)
     banked = stage == "assimilator" and training.backgrounds is not None
     to_background = 0 if banked else settings.max_lead_hours / 12 / settings.chain
-    ahead = settings.forecast_steps or 1
-    following = trained if getattr(settings, "background_weight", 0) or ahead > 1 else 1
+    ahead, weight = settings.forecast_steps or 1, getattr(settings, "background_weight", 0)
+    following = trained if weight or settings.forecast_steps else 1
     each = step + trained * analysis + following * ahead * step
     steps = to_background + 3 * cycles * (1 + ahead)
     flop = settings.batch * (to_background * step + cycles * each)
@@ -351,7 +351,8 @@ class Cycle(Inference):
         """Return the cost of a job."""
         cost = super().__call__(config, wildcards)
         experiment = config.resolve(wildcards["experiment"])
-        variational = experiment.training.variational
+        trained = config.resolve(config.weights_of(wildcards["experiment"]))
+        variational = trained.training.variational
         if variational is None or not experiment.sources:
             return cost
         shape = config.grid.nlat, config.grid.nlon

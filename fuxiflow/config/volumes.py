@@ -164,7 +164,8 @@ def raw_archive(config: Config, wildcards: Wildcards) -> Volume:
 
 def mirrored(config: Config, product: str) -> Volume:
     """Return the volume of what is fetched of a public store, roughly: a chunk has all levels."""
-    names = config.scored_channels
+    of_analyses = "6h" in product
+    names = config.scored_channels if of_analyses else config.system_channels
     address = config.verification.climatology
     of_climatology = address is not None and product == store_product(address)
     all_channels = names is None or of_climatology
@@ -172,7 +173,6 @@ def mirrored(config: Config, product: str) -> Volume:
     upper = {channel.variable for channel in channels if channel.level is not None}
     surface = {channel.variable for channel in channels if channel.level is None}
     days = work.days(config.periods.test)
-    of_analyses = "6h" in product
     fields = days * (work.STATES_A_DAY if of_analyses else len(config.cycling.init_hours))
     fields *= 1 if of_analyses else work.leads(config)
     if of_climatology:

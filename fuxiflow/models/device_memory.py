@@ -177,11 +177,14 @@ def device_gb(experiment: Experiment, stage: str, grid: tuple[int, int]) -> floa
     samples = settings.batch / (ranks * settings.accumulate)
     mixed = training.precision != "32-true"
     rollout = hasattr(settings, "longest")
-    weight = getattr(settings, "background_weight", 0)
-    frozen = getattr(settings, "frozen_forecaster", False)
+    ahead = 0
+    if not rollout:
+        ahead = max(bool(getattr(settings, "background_weight", 0)), settings.forecast_steps)
+    # stage 2 and replay leave the forecaster as it is
+    frozen = getattr(settings, "frozen_forecaster", True)
     assimilator = counts.assimilator + len(experiment.sources) * counts.branch
     total = counts.forecaster + assimilator
-    trained = counts.forecaster if rollout or (weight and not frozen) else 0
+    trained = counts.forecaster if rollout or (ahead and not frozen) else 0
     trained += 0 if rollout else assimilator
     # weights and their copies in bfloat16; gradients, two moments and perhaps a running mean
     weights = total * (4 + 2 * mixed) + trained * (12 + 4 * bool(settings.ema))
@@ -197,7 +200,7 @@ def device_gb(experiment: Experiment, stage: str, grid: tuple[int, int]) -> floa
     else:
         cycles = getattr(settings, "cycles", 1)
         span = min(cycles, getattr(settings, "truncation", None) or cycles)
-        kept = span * (analysis + step * max(bool(weight), settings.forecast_steps))
+        kept = span * (analysis + step * ahead)
     kept += again if recompute else 0
     activations = samples * kept * (MIXED if mixed else 1)
     state = 4 * len(channel_table()) * grid[0] * grid[1]

@@ -83,7 +83,7 @@ def fetch_system(paths: Sequence[Path], system: str, log: logging.Logger) -> Pat
     archive = load_archives(changes=config.archives).ecmwf_open_data
     if archive is None:
         raise ValueError("config/archive.yaml has no section ecmwf_open_data: give its url there")
-    names, test = config.scored_channels, config.periods.test
+    names, test = config.system_channels, config.periods.test
     channels = channel_table() if names is None else channel_table().select(names)
     files = fetch_open_data(
         archive,

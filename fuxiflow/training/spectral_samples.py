@@ -135,7 +135,7 @@ def draw_times(states: StateSeries, count: int, steps: int) -> np.ndarray:
     if len(usable) < 2:
         raise ValueError(
             f"{len(usable)} states have one 6 h before and one {6 * steps} h after, and a fit "
-            f"of covariances needs two; lengthen periods.training"
+            f"needs two; lengthen the period that they are of"
         )
     places = np.linspace(0, len(usable) - 1, min(count, len(usable))).round().astype(int)
     return np.array(usable)[places]

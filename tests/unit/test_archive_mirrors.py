@@ -9,7 +9,7 @@ import pytest
 
 from fuxiflow import ROOT
 from fuxiflow.archive import fetching
-from fuxiflow.archive.needs import NO_DAYS, WHOLE, Need, all_needs
+from fuxiflow.archive.needs import BEST_TRACKS, NO_DAYS, WHOLE, Need, all_needs
 from fuxiflow.archive.needs import need_of as need_of_config
 from fuxiflow.archive.raw_store import STORE
 from fuxiflow.archive.retries import DownloadError
@@ -265,6 +265,7 @@ def test_the_climatology_of_a_configuration():
     assert {"geopotential 50", "temperature 1000", "total_precipitation_6hr"} <= {*need.fields}
     assert "specific_humidity" not in need.variables
     assert need.months == [WHOLE]
+    assert not need_of_config(config, BEST_TRACKS, WHOLE).is_climatology
     volume = volumes.product_volume(
         config, "archive_fetch", {"product": need.product, "segment": WHOLE}
     )

@@ -5,6 +5,8 @@ import pytest
 from fuxiflow import ROOT
 from fuxiflow.config.configuration import load_configuration
 from fuxiflow.config.experiment_checks import background_mistakes, window_mistakes
+from fuxiflow.config.first_guess import FirstGuess
+from fuxiflow.config.variational import Variational
 
 PAPER = load_configuration(ROOT / "config" / "fuxiweather.yaml")
 
@@ -41,6 +43,20 @@ def test_what_needs_a_background_is_refused(experiment, key):
     # with a background all of it is right
     update = {"background": "forecast"}
     assert list(background_mistakes("a", experiment.model_copy(update=update))) == []
+
+
+@pytest.mark.parametrize("key", ["training.variational", "first_guess_check"])
+def test_errors_of_forecasts_are_none_of_the_climatologys(key):
+    update = {"first_guess_check": FirstGuess()}
+    if key == "training.variational":
+        training = changed().training.model_copy(update={"variational": Variational()})
+        update = {"training": training}
+    experiment = changed(experiment=update)
+    (line,) = background_mistakes("a", experiment)
+    assert line.startswith(f"experiments.a.{key}: with background: none, allowed: null, as ")
+    assert not list(
+        background_mistakes("a", experiment.model_copy(update={"background": "forecast"}))
+    )
 
 
 def test_networks_of_others_are_not_trained():

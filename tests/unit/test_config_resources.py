@@ -328,6 +328,11 @@ def test_updates_take_the_arithmetic_of_their_steps():
     analysis = network_sizes.analysis_flop(experiment.model.assimilator.model_dump(), 720 * 1440, 6)
     flop, _ = resources.update_flop(experiment, "assimilator", 720 * 1440, 6)
     assert flop == pytest.approx(step + 4 * analysis + 4 * 10 * step)
+    single = experiment.training.assimilator.model_copy(update={"forecast_steps": 1})
+    training = experiment.training.model_copy(update={"assimilator": single})
+    experiment = experiment.model_copy(update={"training": training})
+    flop, _ = resources.update_flop(experiment, "assimilator", 720 * 1440, 6)
+    assert flop == pytest.approx(step + 4 * analysis + 4 * step)
 
 
 def test_amounts_of_work_are_those_of_the_modules_that_do_it():

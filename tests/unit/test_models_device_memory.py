@@ -48,6 +48,16 @@ def test_memory_grows_with_samples_and_steps_and_shrinks_with_both_settings():
     assert gb("joint", truncation=1) < gb("joint")
 
 
+def test_a_forecaster_that_is_trained_has_gradients_and_moments():
+    settings = {"background_weight": 0.0, "forecast_steps": 1}
+    frozen = gb("joint", frozen_forecaster=True, **settings)
+    each = 12 + 4 * bool(EXPERIMENT.training.joint.ema)
+    moments = each * device_memory.count_networks(EXPERIMENT.model, GRID).forecaster
+    assert gb("joint", **settings) - frozen == pytest.approx(moments / device_memory.GB)
+    # without forecasts in the loss it has none
+    assert gb("joint", background_weight=0.0) < frozen
+
+
 def test_the_least_change_that_fits_is_found():
     most = gb("autoregressive")
     assert device_memory.way_to_fit(EXPERIMENT, "autoregressive", GRID, most) == ({}, most)

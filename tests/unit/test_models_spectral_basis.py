@@ -47,7 +47,7 @@ def test_the_adjoint_has_the_same_inner_products(waves, rows):
     layer = basis(waves, rows)
     amplitudes = torch.view_as_complex(drawn(waves + 1, 2 * rows, 1, 2, seed=1))
     amplitudes[layer.is_real] = amplitudes[layer.is_real].real + 0j
-    fields = drawn(1, 3, 6, 8, seed=2)
-    outer = (layer.fields(amplitudes) * fields).sum()
-    inner = (amplitudes.conj() * layer.adjoint(fields)).sum().real
+    modes = drawn(1, 2, 6, 8, seed=2)
+    outer = (layer.mode_fields(amplitudes) * modes).sum()
+    inner = (amplitudes.conj() * layer.mode_adjoint(modes)).sum().real
     torch.testing.assert_close(outer, inner, rtol=1e-4, atol=1e-5)

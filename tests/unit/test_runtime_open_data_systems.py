@@ -49,6 +49,7 @@ def overlay(tmp_path, url, **system):
         "cycling": {"max_lead_hours": 12, "init_hours": [0, 12]},
         "figures": {"map_leads": [12]},
         "verification": {"systems": {"open": system}},
+        "cyclones": {"max_lead_hours": 12},
     }
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -66,9 +67,10 @@ def test_from_the_mirror_to_a_system(mirror, tmp_path, monkeypatch, capsys):
         assert main(command) == 0, capsys.readouterr().err
     assert str(store) in capsys.readouterr().out
     config = load_configuration(REAL, mine)
-    channels = channel_table().select(config.scored_channels)
+    channels = channel_table().select(config.system_channels)
+    assert {*channels.names} > {*config.scored_channels}
     fields = PublicFields(store, channels, Grid(32, 64))
-    # humidity and all else that is scored, on the levels of the index
+    # humidity and all else that is scored or tracked, on the levels of the index
     assert fields.channels.names == channels.names
     assert fields.lead_hours == LEADS
     states = list(fields.read(DAY, LEADS, Ledger()))

@@ -143,7 +143,6 @@ rule training_first_guess:
     params:
         settings=of_experiment(lambda one: one.cycle_check.fit.model_dump(mode="json")),
         sources=of_experiment(lambda one: one.sources),
-        windows=lambda wildcards: windows(wildcards.experiment),
         accelerator=of_experiment(lambda one: one.training.accelerator),
         threads=threads_of("training_first_guess"),
         seed=CONFIG.seed,
