@@ -238,7 +238,9 @@ class World(Section):
     def _reaches_back(self):
         # differences need a day more, and a tenth of the spin-up is thrown away
         least = -(-10 * (self.error_days + 1) // 9)
-        if "error_days" in self.model_fields_set and self.spinup_days < least:
+        # by default they reach as far back as a short spin-up allows
+        beyond_default = self.error_days > type(self).model_fields["error_days"].default
+        if beyond_default and self.spinup_days < least:
             raise ValueError(
                 f"spinup_days: {self.spinup_days}, allowed: {least} or more with error_days "
                 f"{self.error_days}"

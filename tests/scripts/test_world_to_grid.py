@@ -78,6 +78,7 @@ def test_a_source_gets_from_the_truth_to_its_grid(truth, tmp_path, name):
         {"truth": [truth]},
         {folder: raw},
         source=name,
+        radiances={},
         dates=DATES,
         seed=3,
         granule_minutes=360,

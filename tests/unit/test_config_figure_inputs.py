@@ -190,6 +190,8 @@ def test_channels_that_are_always_scored_are_those_that_figures_and_headlines_ne
 def test_a_store_of_forecasts_holds_what_is_scored_and_mapped():
     def kept(keep, chosen, mapped):
         return configuration(
+            # their tracker has channels of its own
+            cyclones=None,
             cycling={"keep_forecasts": keep},
             verification={"channels": chosen},
             figures={"map_channels": mapped},

@@ -40,6 +40,8 @@ def test_a_library_of_a_year_needs_a_spin_up_that_reaches_back():
         World(error_days=365)
     # a short spin-up has what it has, where nobody asked for more
     assert World(spinup_days=20).error_days == 40
+    # what is written out is what was meant
+    assert World(**World(spinup_days=20).model_dump()).spinup_days == 20
 
 
 def test_the_fairer_demonstration_differs_in_its_world_alone():
