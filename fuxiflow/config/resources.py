@@ -489,7 +489,7 @@ COSTS: dict[str, Callable[[Config, Wildcards], Cost]] = {
     ),
     # of each lead a field of every system, and equivalents of what was drawn
     "verification_observed_part": Linear(
-        work.observed_leads, 3, states=6, mb=3000, mb_each=1.5, least=0.05, start=15
+        work.observed_leads, 3, states=6, mb=2000, mb_each=0.3, least=0.05, start=15
     ),
     "verification_observed": Linear(work.once, 60, mb=3000, least=60),
     "verification_structure_part": Linear(work.structure_cases, 20, states=8, mb=1500, start=15),

@@ -178,7 +178,7 @@ class VariationalAnalysis(nn.Module):
         observations: Mapping[str, FootprintBatch],
         encoders: Mapping[str, PillarEncoder],
     ) -> Tensor:
-        """Minimise J, for each sample of a batch by itself.
+        """Minimise J for the samples of a batch, until each is within the tolerance.
 
         Parameters
         ----------
