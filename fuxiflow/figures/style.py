@@ -157,11 +157,12 @@ def set_pressure_axis(ax: Axes, ticks: Sequence[int] = PRESSURE_TICKS) -> None:
 def limits_of_curves(values: Iterable[float]) -> tuple[float, float]:
     """Return the ends of an axis by curves alone: intervals of few cases would flatten them.
 
-    A fifth of the curves' range is left free at both ends. ValueError where there is no number.
+    A fifth of the curves' range is left free at both ends. Without any number they are 0 and 1, so
+    that one empty panel does not end the figure.
     """
     finite = [float(value) for value in values if math.isfinite(value)]
     if not finite:
-        raise ValueError("no curve has a finite value")
+        return 0.0, 1.0
     low, high = min(finite), max(finite)
     space = (high - low) / 5 or 0.1 * abs(high) or 1.0
     return low - space, high + space
