@@ -18,6 +18,8 @@ kind: archive
 check_space: false
 verification:
   references: [era5, own]
+# the server has no best tracks
+cyclones: null
 """
 FURTHER = "T70,temperature,70,temperature at 70 hPa,K,150,300,0.2,0.02,130,1,0,0,0,100,70,1\n"
 CONFIGURATION = "test+archived"
