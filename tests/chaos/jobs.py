@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -209,11 +210,10 @@ class RunningJob:
         """Kill it after a time in s, alone or with all processes that it has started."""
         self.process.join(after)
         if self.process.is_alive():
-            number = self.process.pid
-            try:
-                os.killpg(number, signal.SIGKILL) if children else os.kill(number, signal.SIGKILL)
-            except ProcessLookupError:
-                os.kill(number, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have just ended, or have no group yet
+                if children:
+                    os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
         self.process.join()
 
     def wait(self, limit: float = 300.0) -> Ended:
