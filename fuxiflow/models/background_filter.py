@@ -6,14 +6,10 @@ of the background's anomaly from climatology what anomalies of the reanalysis lo
 errors of forecasts do. :mod:`fuxiflow.training.filter_fit` fits it; nothing trains it.
 """
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from fuxiflow.models.spectral_basis import SpectralBasis
-from fuxiflow.storage import checksums, provenance
-from fuxiflow.storage.tensor_files import save_tensors
 
 
 class BackgroundFilter(SpectralBasis):
@@ -95,27 +91,3 @@ class BackgroundFilter(SpectralBasis):
             else:
                 anomaly = self.fields(self.filtered(amplitudes))
             return climatology + anomaly * self.scale
-
-
-def save_filter(path: Path, layer: BackgroundFilter) -> None:
-    """Write a filter into a tensor file with a checksum."""
-    channels, *shape = layer.scale.shape
-    save_tensors(
-        {
-            "channels": channels,
-            "shape": shape,
-            "size": layer.size,
-            "weights": layer.state_dict(),
-            "provenance": provenance.as_json(),
-        },
-        path,
-    )
-
-
-def load_filter(path: Path) -> BackgroundFilter:
-    """Read the filter that :func:`save_filter` wrote; DamagedError where it is another."""
-    checksums.check_sealed(path)
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    layer = BackgroundFilter(content["channels"], tuple(content["shape"]), **content["size"])
-    layer.load_state_dict(content["weights"])
-    return layer

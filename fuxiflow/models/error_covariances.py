@@ -1,13 +1,9 @@
 """Covariances of errors that 3D-Var weighs backgrounds and observations by."""
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from fuxiflow.models.spectral_basis import SpectralBasis
-from fuxiflow.storage import checksums, provenance
-from fuxiflow.storage.tensor_files import save_tensors
 
 
 class BackgroundErrors(SpectralBasis):
@@ -193,27 +189,3 @@ class SourceErrors(nn.Module):
             for value, white in zip(values, whitened, strict=True):
                 white[where] = inverse @ value[where]
         return whitened
-
-
-def save_background_errors(path: Path, layer: BackgroundErrors) -> None:
-    """Write B into a tensor file with a checksum."""
-    channels, *shape = layer.scale.shape
-    save_tensors(
-        {
-            "channels": channels,
-            "shape": shape,
-            "size": layer.size,
-            "weights": layer.state_dict(),
-            "provenance": provenance.as_json(),
-        },
-        path,
-    )
-
-
-def load_background_errors(path: Path) -> BackgroundErrors:
-    """Read the file that :func:`save_background_errors` wrote; DamagedError where it is another."""
-    checksums.check_sealed(path)
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    layer = BackgroundErrors(content["channels"], tuple(content["shape"]), **content["size"])
-    layer.load_state_dict(content["weights"])
-    return layer

@@ -4,8 +4,14 @@ Covariances of errors are matrices of a few thousand rows in these amplitudes, o
 wavenumber, where those of whole states would have millions.
 """
 
+from pathlib import Path
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
+
+from fuxiflow.storage import checksums, provenance
+from fuxiflow.storage.tensor_files import save_tensors
 
 
 def row_means(nlat: int, rows: int) -> Tensor:
@@ -112,3 +118,30 @@ class SpectralBasis(nn.Module):
         """Tell the wavenumbers whose amplitudes are real, ``(wave,)``: 0 and that of the grid."""
         wave = torch.arange(self.waves + 1, device=self.scale.device)
         return (wave == 0) | (2 * wave == self.nlon)
+
+
+Fitted = TypeVar("Fitted", bound=SpectralBasis)
+
+
+def save_fitted(path: Path, layer: SpectralBasis) -> None:
+    """Write a fitted filter or covariance into a tensor file with a checksum."""
+    channels, *shape = layer.scale.shape
+    save_tensors(
+        {
+            "channels": channels,
+            "shape": shape,
+            "size": layer.size,
+            "weights": layer.state_dict(),
+            "provenance": provenance.as_json(),
+        },
+        path,
+    )
+
+
+def load_fitted(path: Path, kind: type[Fitted]) -> Fitted:
+    """Read the ``kind`` that :func:`save_fitted` wrote; DamagedError where it is another file."""
+    checksums.check_sealed(path)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    layer = kind(content["channels"], tuple(content["shape"]), **content["size"])
+    layer.load_state_dict(content["weights"])
+    return layer

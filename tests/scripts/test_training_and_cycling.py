@@ -13,8 +13,9 @@ import torch
 
 from fuxiflow.cycling.response import Response
 from fuxiflow.models import checkpoint
-from fuxiflow.models.background_filter import load_filter
-from fuxiflow.models.error_covariances import load_background_errors
+from fuxiflow.models.background_filter import BackgroundFilter
+from fuxiflow.models.error_covariances import BackgroundErrors
+from fuxiflow.models.spectral_basis import load_fitted
 from fuxiflow.observations import ledger
 from fuxiflow.observations.sparse_grids import SparseWriter
 from fuxiflow.states.climatology import Climatology
@@ -175,7 +176,7 @@ def test_stage_2_takes_the_filter_and_the_cycle_applies_it(record, trained, tmp_
     )
     # as the cycle reads it
     networks = checkpoint.load_checkpoint(tmp_path / "a.ckpt", drawn=False).networks.eval()
-    layer = load_filter(fitted.filter)
+    layer = load_fitted(fitted.filter, BackgroundFilter)
     assert all(
         torch.equal(value, layer.state_dict()[name])
         for name, value in networks.background_filter.state_dict().items()
@@ -220,7 +221,7 @@ def test_3d_var_is_fitted_starts_the_assimilator_and_makes_analyses_alone(
         LOG,
     )
     networks = checkpoint.load_checkpoint(tmp_path / "joint.ckpt", drawn=False).networks
-    layer = load_background_errors(fitted)
+    layer = load_fitted(fitted, BackgroundErrors)
     assert torch.equal(networks.variational.background.real_root, layer.real_root)
     assert (
         networks.variational.observation_errors[tiny.SOURCE]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fuxiflow.models.background_filter import BackgroundFilter, load_filter, save_filter
+from fuxiflow.models.background_filter import BackgroundFilter
+from fuxiflow.models.spectral_basis import load_fitted, save_fitted
 from fuxiflow.storage.checksums import DamagedError
 
 
@@ -88,8 +89,8 @@ def test_numbers_are_single_precision_under_autocast():
 
 def test_file_keeps_the_filter(tmp_path):
     layer, path = whole(), tmp_path / "filter.pt"
-    save_filter(path, layer)
-    again = load_filter(path)
+    save_fitted(path, layer)
+    again = load_fitted(path, BackgroundFilter)
     assert again.size == layer.size
     background = drawn(1, 3, 4, 8)
     assert torch.equal(again(background, 0 * background), layer(background, 0 * background))
@@ -97,9 +98,9 @@ def test_file_keeps_the_filter(tmp_path):
 
 def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "filter.pt"
-    save_filter(path, whole())
+    save_fitted(path, whole())
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(DamagedError, match=r"filter\.pt"):
-        load_filter(path)
+        load_fitted(path, BackgroundFilter)

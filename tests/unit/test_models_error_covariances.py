@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from fuxiflow.models.error_covariances import (
+    BackgroundErrors,
     complex_product,
-    load_background_errors,
-    save_background_errors,
 )
+from fuxiflow.models.spectral_basis import load_fitted, save_fitted
 from fuxiflow.storage.checksums import DamagedError
 from tests.support.covariances import background_errors, covariance_matrix, drawn
 
@@ -42,8 +42,8 @@ def test_products_of_parts_are_those_of_complex_numbers():
 
 def test_a_file_of_background_errors_gives_the_same_and_damage_is_seen(tmp_path):
     path, layer = tmp_path / "background_errors.pt", background_errors()
-    save_background_errors(path, layer)
-    again = load_background_errors(path)
+    save_fitted(path, layer)
+    again = load_fitted(path, BackgroundErrors)
     assert again.size == layer.size
     for name, value in layer.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
@@ -51,7 +51,7 @@ def test_a_file_of_background_errors_gives_the_same_and_damage_is_seen(tmp_path)
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(DamagedError, match=r"background_errors\.pt"):
-        load_background_errors(path)
+        load_fitted(path, BackgroundErrors)
 
 
 def test_the_root_is_rounded_under_autocast_alone():

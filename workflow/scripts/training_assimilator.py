@@ -19,8 +19,9 @@ from fuxiflow import times
 from fuxiflow.config import sources
 from fuxiflow.config.training import AssimilatorStage, simulated_shares
 from fuxiflow.models import checkpoint
-from fuxiflow.models.background_filter import load_filter
-from fuxiflow.models.error_covariances import load_background_errors
+from fuxiflow.models.background_filter import BackgroundFilter
+from fuxiflow.models.error_covariances import BackgroundErrors
+from fuxiflow.models.spectral_basis import load_fitted
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.training.bank import Bank
 from fuxiflow.training.cycles import describe_sources, fit_cycles, with_sources
@@ -41,8 +42,8 @@ def main(input, output, params, log):
         before.networks,
         designs,
         params.model["assimilator"],
-        load_filter(filter_path) if filter_path else None,
-        load_background_errors(errors_path) if errors_path else None,
+        load_fitted(filter_path, BackgroundFilter) if filter_path else None,
+        load_fitted(errors_path, BackgroundErrors) if errors_path else None,
         params.variational,
     )
     shares = simulated_shares(params.simulated)

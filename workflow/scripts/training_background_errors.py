@@ -7,8 +7,9 @@ out: errors      the covariance (fuxiflow.models.error_covariances)
 
 from fuxiflow.config.linear_fits import VariationalFit
 from fuxiflow.models import checkpoint
-from fuxiflow.models.error_covariances import BackgroundErrors, save_background_errors
+from fuxiflow.models.error_covariances import BackgroundErrors
 from fuxiflow.models.execution import select_device
+from fuxiflow.models.spectral_basis import save_fitted
 from fuxiflow.states.store import StateSeries
 from fuxiflow.training.variational_fit import fit_background_errors
 
@@ -20,7 +21,7 @@ def main(input, output, params, log):
     ).networks.eval()
     layer = BackgroundErrors(networks.analysed, networks.design.grid, **settings.shape)
     fit_background_errors(layer, networks, StateSeries(input.states), settings, params.seed, log)
-    save_background_errors(output.errors, layer.cpu())
+    save_fitted(output.errors, layer.cpu())
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ out: filter       the filter (fuxiflow.models.background_filter)
 
 from fuxiflow.config.linear_fits import FilterFit
 from fuxiflow.models import checkpoint
-from fuxiflow.models.background_filter import BackgroundFilter, save_filter
+from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.models.execution import select_device
+from fuxiflow.models.spectral_basis import save_fitted
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateSeries
 from fuxiflow.storage.tables import write_parquet
@@ -32,7 +33,7 @@ def main(input, output, params, log):
         params.seed,
         log,
     )
-    save_filter(output.filter, layer.cpu())
+    save_fitted(output.filter, layer.cpu())
     write_parquet(output.response, response)
 
 
