@@ -18,7 +18,7 @@ from fuxiflow.completeness import Asked, check_share, list_times
 from fuxiflow.grids import Grid
 from fuxiflow.models.first_guess_check import FirstGuessCheck
 from fuxiflow.models.networks import STEP, Networks
-from fuxiflow.models.pillars import FootprintBatch, batch_footprints
+from fuxiflow.models.pillars import FootprintBatch
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.states.climatology import Climatology
 from fuxiflow.states.store import StateSeries
@@ -268,10 +268,7 @@ class Observer:
                 # the networks count hours from the start of the window that they know
                 late = self.windows[name][0] - self._known(name)[0]
                 window = replace(window, slot=window.slot + late) if late else window
-                joined = batch_footprints(
-                    [window], lambda v, n=name: self.networks.standardise(n, v)
-                )
-                footprints[name] = joined.to(self.networks.device)
+                footprints[name] = self.networks.footprints(name, window)
         return footprints
 
     def check_observed(

@@ -16,8 +16,9 @@ from fuxiflow.channels import channel_table
 from fuxiflow.models.assimilator import Assimilator, SourceShape
 from fuxiflow.models.background_filter import BackgroundFilter
 from fuxiflow.models.forecaster import Forecaster
-from fuxiflow.models.pillars import FootprintBatch, states_together
+from fuxiflow.models.pillars import FootprintBatch, batch_footprints, states_together
 from fuxiflow.models.variational import VariationalAnalysis
+from fuxiflow.observations.sparse_grids import SparseWindow
 
 STEP = np.timedelta64(6, "h")
 THERMODYNAMIC = ("temperature", "relative_humidity")
@@ -374,6 +375,12 @@ class Networks(nn.Module):
         """Measured values ``(n, channel)`` of a source in units of its statistics."""
         design = self.design.sources[source]
         return ((values - np.float32(design.mean)) / np.float32(design.std)).astype(np.float32)
+
+    def footprints(self, source: str, window: SparseWindow) -> FootprintBatch:
+        """One window of a source, standardised, on the device."""
+        return batch_footprints([window], lambda values: self.standardise(source, values)).to(
+            self.device
+        )
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -21,7 +21,7 @@ from fuxiflow.grids import Grid
 from fuxiflow.models.first_guess_check import band_by_cell
 from fuxiflow.models.layers import full_precision
 from fuxiflow.models.networks import STEP, Networks
-from fuxiflow.models.pillars import FootprintBatch, PillarEncoder, batch_footprints
+from fuxiflow.models.pillars import FootprintBatch, PillarEncoder
 from fuxiflow.models.variational import misfits
 from fuxiflow.observations.biweight import BANDS, biweight
 from fuxiflow.observations.sparse_grids import SparseGrids, SparseWindow
@@ -211,9 +211,7 @@ def fit_first_guess_errors(
         for name, grid in grids.items():
             window = _drawn(grid.window(time, *design.sources[name].window), seed, name, time)
             if len(window):
-                footprints = batch_footprints(
-                    [window], lambda values, name=name: networks.standardise(name, values)
-                ).to(networks.device)
+                footprints = networks.footprints(name, window)
                 encoder = networks.assimilator.branches[name].pillars
                 collected[name].add(encoder, footprints, around, guess, bands)
     tables = []

@@ -21,7 +21,6 @@ from fuxiflow.models.networks import STEP, Networks
 from fuxiflow.models.pillars import (
     FootprintBatch,
     PillarEncoder,
-    batch_footprints,
     states_by_cell,
 )
 from fuxiflow.models.variational import SURFACES, equivalent_jacobian, misfits, surface_of
@@ -232,10 +231,7 @@ def fit_observation_errors(
         for name, source in sources.items():
             window = archive.grids[name].window(time, *source.window)
             if len(window.cell):
-                footprints = batch_footprints(
-                    [window], lambda values, name=name: networks.standardise(name, values)
-                )
-                observations[name] = footprints.to(networks.device)
+                observations[name] = networks.footprints(name, window)
         states = networks.normaliser(torch.from_numpy(around).to(networks.device))[None]
         return states, observations
 

@@ -115,7 +115,7 @@ rule training_assimilator:
         saving=training_saving("assimilator"),
         options=training_options("assimilator"),
         model=training_model,
-        variational=training_variational,
+        variational=training_variational_settings,
         sources=of_experiment(lambda one: one.sources),
         windows=lambda wildcards: windows(wildcards.experiment),
         simulated=training_simulated,

@@ -217,7 +217,7 @@ def training_errors(wildcards):
     return {"background_errors": results(f"models/{made_by}/background_errors.pt")}
 
 
-def training_variational(wildcards):
+def training_variational_settings(wildcards):
     """Return the settings of the 3D-Var whose increment the assimilator starts from, or none."""
     settings = training_of(wildcards).variational
     return settings and settings.model_dump(mode="json")
