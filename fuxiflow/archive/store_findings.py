@@ -136,15 +136,8 @@ def check_system_store(session: requests.Session, report: ProviderReport, need: 
     seen = any(part in need.address for part in ASCENDING)
     _check_grid(report, need.address, lat, lon)
     _check_direction(report, lat, rising=seen or not fine, assumed=not seen)
-    needed = sorted({level for levels in levels_of.values() for level in levels or ()})
-    if needed:
-        levels = store.coordinate(session, "level") if "level" in store else []
-        stored = {round(float(level)) for level in levels}
-        report.expect(
-            f"levels {shortened(needed)} hPa",
-            lacking(f"{level} hPa" for level in needed if level not in stored),
-            matters=not stored & {*needed},
-        )
+    if any(levels_of.values()):
+        _check_levels(session, report, store, levels_of)
     time = store.coordinate(session, "time").astype("datetime64[ns]")
     report.newest_day = str(time.max())[:10]
     starts = needed_times(need)
@@ -190,14 +183,7 @@ def check_climatology_store(session: requests.Session, report: ProviderReport, n
     there = _check_variables(report, store, levels_of, dimensions, all_needed=False)
     lat, lon = (store.coordinate(session, name) for name in ("latitude", "longitude"))
     _check_grid(report, need.address, lat, lon)
-    needed = sorted({level for levels in levels_of.values() for level in levels or ()})
-    levels = store.coordinate(session, "level") if "level" in store else []
-    stored = {round(float(level)) for level in levels}
-    report.expect(
-        f"levels {shortened(needed)} hPa",
-        lacking(f"{level} hPa" for level in needed if level not in stored),
-        matters=not stored & {*needed},
-    )
+    _check_levels(session, report, store, levels_of)
     days_and_hours(session, store)
     report.expect("days 1 to 366 of the year, at 00, 06, 12 and 18 UTC", assumed=True)
     large = [
@@ -213,6 +199,35 @@ def check_climatology_store(session: requests.Session, report: ProviderReport, n
             f"{PROBED} of the first day, {PHYSICAL[0]:g} to {PHYSICAL[1]:g} K",
             "" if credible else f"it has {values.min():g} to {values.max():g}",
         )
+
+
+def _check_levels(
+    session: requests.Session,
+    report: ProviderReport,
+    store: PublicStore,
+    levels_of: Mapping[str, Sequence[int] | None],
+) -> None:
+    """Compare the levels of a store with those that its variables are needed at.
+
+    Parameters
+    ----------
+    session : requests.Session
+        Session of the calling thread.
+    report : ProviderReport
+        Takes the findings.
+    store : PublicStore
+        The store.
+    levels_of : mapping of str to sequence of int or None
+        Levels in hPa by variable, None of those without.
+    """
+    needed = sorted({level for levels in levels_of.values() for level in levels or ()})
+    levels = store.coordinate(session, "level") if "level" in store else []
+    stored = {round(float(level)) for level in levels}
+    report.expect(
+        f"levels {shortened(needed)} hPa",
+        lacking(f"{level} hPa" for level in needed if level not in stored),
+        matters=not stored & {*needed},
+    )
 
 
 def _check_variables(

@@ -24,7 +24,7 @@ COLUMN = (
 )
 """What a sounder sees."""
 WIND = ("U10", "V10")
-"""What roughens the sea."""
+"""Variables that roughen the sea."""
 LEAST_HUMIDITY = 2e-6
 
 
