@@ -40,7 +40,6 @@ FIT_STATES = 6
 """States in memory of each window that encoders are fitted to before stage 2."""
 FIT_SECONDS = 20
 """Time of fitting a source's encoder before stage 2 at 720 x 1440, as the rehearsal took it."""
-FIT_THREADS = 2
 STATE_READ_SECONDS = 1.0
 """Time of reading a state at 720 x 1440 and bringing it to standard units."""
 TIME_MARGIN, MEMORY_MARGIN = 1.5, 1.3
@@ -329,9 +328,7 @@ def fit_cost(fit_of: Callable[[Training], SpectralFit]) -> Callable[[Config, Wil
         # again, for the scale and the vertical modes
         steps = 0.6 * fit.samples * fit.lead_hours // 6
         flop = 8 * size**2 * (2 * fit.samples + 4 * vectors + size / 3)
-        forecasts = Inference(
-            lambda config, wildcards: steps, 0.1, batch_states=6, threads=FIT_THREADS
-        )
+        forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6)
         cost = forecasts(config, wildcards)
         seconds = (fit.waves + 1) * flop / PROCESSOR_FLOPS
         seconds += 4.5 * fit.samples * STATE_READ_SECONDS * cells / FULL_CELLS
@@ -339,7 +336,6 @@ def fit_cost(fit_of: Callable[[Training], SpectralFit]) -> Callable[[Config, Wil
         mb += (2 * 8 * (fit.waves + 1) * size * fit.samples + 8 * 8 * size**2) / 1e6
         return replace(cost, seconds=cost.seconds + seconds, mb=mb)
 
-    cost.threads = FIT_THREADS
     return cost
 
 

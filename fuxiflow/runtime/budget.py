@@ -18,7 +18,7 @@ from fuxiflow.config.base import Period
 from fuxiflow.config.configuration import Config
 from fuxiflow.config.resources import Cost, job_cost, request_of
 from fuxiflow.config.volumes import STAGES, Volume, product_stage, product_volume
-from fuxiflow.runtime.job_scheduling import Schedule, Task, simulate
+from fuxiflow.runtime.job_scheduling import Schedule, Task, chain_lengths, simulate
 from fuxiflow.runtime.snakemake_internals import PlannedJob
 
 ARCHIVE = Path("resources/archive")
@@ -225,6 +225,24 @@ def run_tasks(items: Sequence[Item]) -> list[Task]:
         )
         for item in items
     ]
+
+
+def remaining_seconds(config: Config, jobs: Iterable[PlannedJob]) -> dict[str, float]:
+    """Estimate the s from each job's start to the end of all that waits for it, on free machines.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    jobs : iterable of PlannedJob
+        The run.
+
+    Returns
+    -------
+    dict
+        By the job's first product.
+    """
+    return chain_lengths({task.name: task for task in run_tasks(items_of(config, jobs))})
 
 
 def simulated_run(items: Sequence[Item], capacity: Mapping[str, float] = AT_ONCE) -> Schedule:

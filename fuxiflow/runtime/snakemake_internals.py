@@ -205,6 +205,23 @@ def plan_to_run(workflow) -> list["PlannedJob"]:
     return [_planned(job, dag.reason(job), True) for job in dag.needrun_jobs() if job.output]
 
 
+def longest_first(workflow, seconds: Mapping[str, float]) -> None:
+    """Of jobs that can start and have the same priority, let those go first that most waits for.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        The workflow, before its first job.
+    seconds : mapping
+        From a job's start to the end of all that waits for it, by its first product.
+    """
+    dag, most = workflow.dag, 1 + max(seconds.values(), default=0)
+    for job in dag.needrun_jobs():
+        if job.output:
+            # priorities of rules are whole numbers
+            dag._priority[job] = dag.priority(job) + seconds[str(job.output[0])] / most
+
+
 def touched_records(workflow) -> list[tuple[Path, str, dict, list[str], list[str]]]:
     """Return log, rule, parameters, inputs and outputs of the jobs that a run only touches."""
     return [

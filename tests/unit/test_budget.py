@@ -231,3 +231,19 @@ def test_at_once_is_what_the_profiles_let():
     }
     assert f"jobs: {budget.AT_ONCE['_nodes']}" in profiles["_nodes"].split("\n")
     assert f"  - downloads={budget.AT_ONCE['downloads']}" in profiles["downloads"].split("\n")
+
+
+def test_what_remains_of_a_run_is_the_longest_chain():
+    segment = {"segment": TEST.segments(TEST.periods.training)[0]}
+    jobs = [
+        planned("world_nature", ["truth"], wildcards=segment),
+        planned("world_era5", ["files"], ["truth"], segment),
+        planned("states_decode", ["states"], ["files"], segment | {"reference": "era5"}),
+        planned("states_statistics_part", ["moments"], ["states"], segment),
+        planned("states_truth", ["true states"], ["truth"], segment),
+    ]
+    remaining = budget.remaining_seconds(TEST, jobs)
+    cost = {item.job.outputs[0]: item.cost.seconds for item in budget.items_of(TEST, jobs)}
+    assert remaining["true states"] == cost["true states"]
+    longest = ["truth", "files", "states", "moments"]
+    assert remaining["truth"] == pytest.approx(sum(cost[name] for name in longest))

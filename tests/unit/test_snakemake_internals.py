@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,3 +164,47 @@ def test_a_job_that_was_killed_is_incomplete_although_its_products_were_set_asid
     marked = SimpleNamespace(_get_key=str, _filter_incomplete_keys=lambda keys: {keys[1]})
     job = SimpleNamespace(output=["finished.nc", "analyses.zarr"])
     assert asyncio.run(PersistenceBase.incomplete(marked, job)) == ["analyses.zarr"]
+
+
+TWO_CHAINS = """
+from fuxiflow.runtime.snakemake_internals import longest_first
+
+onstart:
+    longest_first(workflow, {"alone": 10, "first": FIRST, "second": 2})
+
+rule all:
+    input: "alone", "second"
+
+rule alone:
+    output: "alone"
+    shell: "echo alone >> order; touch {output}"
+
+rule first:
+    output: "first"
+    priority: PRIORITY
+    shell: "echo first >> order; touch {output}"
+
+rule second:
+    input: "first"
+    output: "second"
+    shell: "echo second >> order; touch {output}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "priority", "options", "order"),
+    [
+        (11, 0, [], ["first", "alone", "second"]),
+        (9, 0, [], ["alone", "first", "second"]),
+        (9, 1, [], ["first", "alone", "second"]),
+        (11, 0, ["--prioritize", "alone", "--"], ["alone", "first", "second"]),
+    ],
+)
+def test_of_equal_priorities_the_longest_chain_goes_first(
+    tmp_path, first, priority, options, order
+):
+    text = TWO_CHAINS.replace("FIRST", str(first)).replace("PRIORITY", str(priority))
+    (tmp_path / "Snakefile").write_text(text)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *options, "all"]
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    assert (tmp_path / "order").read_text().split() == order

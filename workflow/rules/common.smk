@@ -22,6 +22,7 @@ from fuxiflow.runtime.snakemake_internals import (
     jobs_to_run,
     keep_earlier_products,
     lift_default_rate,
+    longest_first,
     plan_to_run,
     quote_interpreter,
     restore_memory,
@@ -200,6 +201,13 @@ def space_check(jobs):
         check_space(CONFIG, jobs, Path(RESULTS), capacity=capacity(workflow))
     except SpaceError as error:
         raise WorkflowError(str(error))
+
+
+def longest_chains_first(jobs):
+    """Of jobs with the same priority, start those first that most of the run's time waits for."""
+    from fuxiflow.runtime.budget import remaining_seconds
+
+    longest_first(workflow, remaining_seconds(CONFIG, jobs))
 
 
 def environment_of(rule):

@@ -62,13 +62,11 @@ rule training_background_filter:
     output:
         filter=results("models/{experiment}/background_filter.pt"),
         response=results("models/{experiment}/background_filter.parquet"),
-    threads: threads_of("training_background_filter")
     resources:
         **request("training_background_filter"),
     params:
         settings=of_experiment(lambda one: one.training.background_filter.model_dump(mode="json")),
         accelerator=of_experiment(lambda one: one.training.accelerator),
-        threads=threads_of("training_background_filter"),
         seed=training_seed,
     script:
         "../scripts/training_background_filter.py"
@@ -80,13 +78,11 @@ rule training_background_errors:
         states=segments_of(results("states/era5/{segment}.zarr"), CONFIG.periods.training),
     output:
         errors=results("models/{experiment}/background_errors.pt"),
-    threads: threads_of("training_background_errors")
     resources:
         **request("training_background_errors"),
     params:
         settings=of_experiment(lambda one: one.training.variational.fit.model_dump(mode="json")),
         accelerator=of_experiment(lambda one: one.training.accelerator),
-        threads=threads_of("training_background_errors"),
         seed=training_seed,
     script:
         "../scripts/training_background_errors.py"
