@@ -336,12 +336,39 @@ def _figures(config: "Config") -> Iterator[str]:
                 f"figures.map_leads: {lead} h was not forecast, allowed: multiples of "
                 f"{times.STEP_HOURS} up to cycling.max_lead_hours = {config.cycling.max_lead_hours}"
             )
+    yield from _channel_selection(config)
     allowed = times.times(config.periods.test.start, config.periods.test.end)
     if config.case not in allowed:
         yield (
             f"figures.case: {figures.case!r} is no analysis time of the test period, allowed: "
             f"every {times.STEP_HOURS} h from {allowed[0]} to {allowed[-1]}"
         )
+
+
+def _channel_selection(config: "Config") -> Iterator[str]:
+    """Check the table that channels are selected by, and the source that is shown beside them."""
+    selection = config.figures.channel_selection
+    if selection is None:
+        return
+    key = "figures.channel_selection"
+    yield from _one_of(f"{key}.source", selection.source, _infrared_sources())
+    if not Path(selection.jacobians).exists():
+        yield (
+            f"{key}.jacobians: {selection.jacobians} is not there, allowed: a table of Jacobians, "
+            "which a radiative transfer model outside this project makes"
+        )
+
+
+def _infrared_sources() -> list[str]:
+    """Return the sources whose channels have wavenumbers, and numbers for names."""
+    return [
+        name
+        for name in sources.source_names()
+        if all(
+            channel.wavenumber is not None and channel.name.isdigit()
+            for channel in sources.load_source(name).channels
+        )
+    ]
 
 
 def _main_experiment(config: "Config") -> Iterator[str]:

@@ -190,6 +190,35 @@ def _tropospheric(sounder: Source) -> str | None:
     return None
 
 
+class ChannelSelection(Section):
+    """The selection of a sounder's channels that ``iasi_selection`` makes and shows."""
+
+    jacobians: str = Field(pattern=r"\.(nc|zarr|parquet)$")
+    """Table of Jacobians of a radiative transfer model: path of a .nc, .zarr or .parquet.
+
+    ``fuxiflow/observations/jacobians.py`` says what it holds."""
+    source: str = "iasi"
+    """Source whose channels are marked beside the selected ones; they have numbers for names."""
+    informative: Positive = 124
+    """Channels selected by information content; the default is FuXiWeather2's, arXiv 2603.15358."""
+    spaced: Positive = 38
+    """Channels of these that are selected by the heights of their peaks; the default is the same's.
+
+    At most ``informative``."""
+    criterion: Literal["entropy", "freedom"] = "entropy"
+    """What a channel has to bring most of: reduction of entropy, or degrees of freedom."""
+    correlation_length: float = Field(0.0, ge=0)
+    """Of background errors, in ln p, for a table with standard deviations alone; 0: independent."""
+
+    @model_validator(mode="after")
+    def _check(self):
+        if self.spaced > self.informative:
+            raise ValueError(
+                f"spaced is {self.spaced}, allowed: at most informative, {self.informative}"
+            )
+        return self
+
+
 class Figures(Section):
     """Choices of the figures."""
 
@@ -224,3 +253,7 @@ class Figures(Section):
     """Analysis time of ``increment_case``, YYYY-MM-DDTHH:MM; by default the middle of the test."""
     perturbation: Perturbation | None = Perturbation()
     """Single-observation experiment of ``increment_case``; null leaves it out."""
+    channel_selection: ChannelSelection | None = None
+    """Selection of IASI's channels by a given table of Jacobians; by default none.
+
+    The figure ``iasi_selection`` is drawn with it only."""

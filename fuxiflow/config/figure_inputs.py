@@ -115,6 +115,15 @@ def unrolled_cycles(config: Config) -> dict[str, str]:
     return labels
 
 
+def selection_settings(config: Config) -> dict:
+    """Return how channels are selected by a table of Jacobians; nothing where none are."""
+    selection = config.figures.channel_selection
+    if selection is None:
+        return {}
+    used = [int(name) for name in sources.load_source(selection.source).channel_names]
+    return {**selection.model_dump(exclude={"jacobians", "source"}), "used": used}
+
+
 def observing_kind(source: sources.Source) -> str:
     """Return the kind of observing system of a source: occultations, sounders or in situ."""
     if source.profile:

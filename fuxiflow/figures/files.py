@@ -31,6 +31,7 @@ FIGURE_IDS = (
     "increment_case",
     "error_maps",
     "background_filter",
+    "iasi_selection",
     "obs_departures",
     "spectra",
     "balance",

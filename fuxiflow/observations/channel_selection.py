@@ -142,11 +142,12 @@ def most_informative(
     return Informative(np.array(selected), entropy, freedom)
 
 
-def peak_pressures(table: JacobianTable) -> np.ndarray:
-    """Find the pressures ``(channel,)`` in hPa at which channels peak, in whatever variable.
+def scaled_sensitivities(table: JacobianTable) -> np.ndarray:
+    """Return the sizes ``(channel, state)`` of Jacobians times the background's deviation, in K.
 
-    A level stands for the ln p between the middles to its neighbours, so that thick layers do not
-    win by being thick.
+    They are means over profiles. A level stands for the ln p between the middles to its neighbours,
+    and the sizes are per ln p, so that thick layers do not win by being thick. Those of variables
+    of one level, as at the ground, are as they are.
     """
     deviation = np.sqrt(np.diag(table.background))
     sensitivity = np.abs(table.jacobian).mean(axis=0) * deviation
@@ -154,7 +155,12 @@ def peak_pressures(table: JacobianTable) -> np.ndarray:
         own = np.flatnonzero(table.variable == name)
         if len(own) > 1:
             sensitivity[:, own] /= np.abs(np.gradient(np.log(table.pressure[own])))
-    return table.pressure[np.argmax(sensitivity, axis=1)]
+    return sensitivity
+
+
+def peak_pressures(table: JacobianTable) -> np.ndarray:
+    """Find the pressures ``(channel,)`` in hPa at which channels peak, in whatever variable."""
+    return table.pressure[np.argmax(scaled_sensitivities(table), axis=1)]
 
 
 def spaced_channels(peak: np.ndarray, number: int) -> np.ndarray:

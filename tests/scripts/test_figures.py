@@ -25,6 +25,7 @@ def stores(tmp_path_factory):
     data.write_scores(root / "scores.parquet", leads=[6, 24])
     data.write_cycle(root / "full")
     data.write_filter_response(root / "background_filter.parquet")
+    data.write_jacobians(root / "jacobians.parquet")
     data.write_observed(root / "observed.parquet")
     data.write_structure(root)
     data.write_seeds(root / "seeds.parquet")
@@ -112,6 +113,16 @@ def arguments(root):
             {"observed": {"land_stations": ["T2M"], "radiosondes": ["T500"]}, "weight": 1.0},
         ),
         "background_filter": ({"response": [root / "background_filter.parquet"]}, {}),
+        "iasi_selection": (
+            {"jacobians": [root / "jacobians.parquet"]},
+            {
+                "informative": 6,
+                "spaced": 4,
+                "criterion": "entropy",
+                "correlation_length": 0.0,
+                "used": [101, 112],
+            },
+        ),
         "obs_departures": (
             {"scores": root / "observed.parquet"},
             {"main": "full", "stations": ["land_stations"]},

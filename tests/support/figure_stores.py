@@ -328,6 +328,23 @@ def write_filter_response(path: Path, waves: int = 12) -> None:
     tables.write_parquet(path, pd.concat(frames, ignore_index=True))
 
 
+def write_jacobians(path: Path) -> None:
+    """Write a Jacobian table of twelve channels that peak at twelve levels, in two variables."""
+    pressure = np.geomspace(10, 1000, 12)
+    rows = pd.MultiIndex.from_product(
+        [[0], 101 + np.arange(12), ["humidity", "temperature"], pressure],
+        names=["profile", "channel", "variable", "pressure"],
+    ).to_frame(index=False)
+    number = rows["channel"] - 101
+    distance = np.log(rows["pressure"]) - np.log(pressure)[number]
+    seen = (rows["variable"] == "temperature") == (number < 8)
+    rows["wavenumber"] = 645 + (rows["channel"] - 1) / 4
+    rows["noise"] = 0.2 + 0.01 * number
+    rows["background_std"] = 1.0
+    rows["jacobian"] = np.where(seen, np.exp(-(distance**2)), 0.0)
+    tables.write_parquet(path, rows)
+
+
 def write_seeds(path: Path, leads=(6, 24, 48)) -> None:
     """Write the spread over two seeds, of which the second is a tenth worse."""
     experiments = ("full", "full_seed2")

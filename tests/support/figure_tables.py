@@ -11,6 +11,7 @@ from fuxiflow.figures import (
     cycling,
     error_maps,
     hybrid_training,
+    iasi_selection,
     increment_case,
     obs_departures,
     obs_loss_weights,
@@ -24,6 +25,8 @@ from fuxiflow.figures import (
     unrolling,
 )
 from fuxiflow.grids import Grid
+from fuxiflow.observations.channel_selection import select_channels
+from fuxiflow.observations.jacobians import read_jacobians
 from fuxiflow.observations.sparse_grids import SparseGrids
 from fuxiflow.runtime import costs as run_costs
 from fuxiflow.runtime.run_state import STAGES
@@ -66,6 +69,7 @@ def write_stores(root):
     data.write_cycle(root / "full")
     data.write_cycle(root / "no_observations", "no_observations")
     data.write_filter_response(root / "background_filter.parquet")
+    data.write_jacobians(root / "jacobians.parquet")
     data.write_structure(root)
     data.write_seeds(root / "seeds.parquet")
     data.write_maps(root / "maps.zarr", GRID, leads=(24, 54), names=("Z500", "MSL"))
@@ -96,6 +100,11 @@ def cycle_table(stores, reference="truth"):
     return cycling.table(
         paths, stores / "full" / "observations.parquet", "full", reference, data.TEST_START.date()
     )
+
+
+def selection_table(path, used=(101, 112)):
+    jacobians = read_jacobians(path)
+    return iasi_selection.table(jacobians, select_channels(jacobians, 6, 4), used)
 
 
 def all_tables(stores):
@@ -140,6 +149,7 @@ def all_tables(stores):
         "background_filter": background_filter.table(
             read_parquet(stores / "background_filter.parquet")
         ),
+        "iasi_selection": selection_table(stores / "jacobians.parquet"),
         "obs_departures": obs_departures.table(
             stores / "observed.parquet", ["land_stations"], "full"
         ),

@@ -378,6 +378,22 @@ def test_the_reference_page_is_in_step():
             ["figures.case", "'noon'", "every 6 h from 2023-01-11 00:00:00"],
         ),
         (
+            {"figures__channel_selection": {"jacobians": "no/such.nc"}},
+            ["figures.channel_selection.jacobians", "no/such.nc is not there", "a table of"],
+        ),
+        (
+            {"figures__channel_selection": {"jacobians": "no/such.csv"}},
+            ["figures.channel_selection.jacobians", "no/such.csv"],
+        ),
+        (
+            {"figures__channel_selection": {"jacobians": "a.nc", "source": "noaa20_atms"}},
+            ["figures.channel_selection.source", "unknown 'noaa20_atms'", "iasi"],
+        ),
+        (
+            {"figures__channel_selection": {"jacobians": "a.nc", "informative": 5}},
+            ["figures.channel_selection", "spaced is 38", "at most informative, 5"],
+        ),
+        (
             {"verification": {"regions": ["atlantis"]}},
             ["verification.regions", "unknown 'atlantis'", "tropics"],
         ),
@@ -462,7 +478,7 @@ def test_all_mistakes_are_told_at_once():
             "cycling.batch: 0, allowed: greater than 0",
             "figures.map_chanels: unknown key, allowed: experiments, hybrid_training, unrolling, "
             "infill_radius, activity_relative_to, map_leads, map_channels, false_discovery_rate, "
-            "case, perturbation; "
+            "case, perturbation, channel_selection; "
             "did you mean 'map_channels'?",
             "figures.map_leads: 25 h was not forecast, allowed: multiples of 6 up to "
             "cycling.max_lead_hours = 240",
@@ -497,7 +513,7 @@ def test_all_mistakes_are_told_at_once():
             "figures.experiments: required, but not given\n"
             "figures.experimnts: unknown key, allowed: experiments, hybrid_training, unrolling, "
             "infill_radius, activity_relative_to, map_leads, map_channels, false_discovery_rate, "
-            "case, perturbation; "
+            "case, perturbation, channel_selection; "
             "did you mean 'experiments'?\n"
             "figures.experiments: unknown 'half', allowed: full, no_observations",
         ),

@@ -105,6 +105,22 @@ def test_data_end_where_the_last_window_does():
     assert windows == {"noaa20_atms": [-3, 3], "amsua": [-3, 1]}
 
 
+def test_channels_of_the_source_are_shown_beside_those_selected(tmp_path):
+    assert figure_inputs.selection_settings(configuration()) == {}
+    table = tmp_path / "jacobians.parquet"
+    table.touch()
+    config = configuration(figures={"channel_selection": {"jacobians": str(table)}})
+    settings = figure_inputs.selection_settings(config)
+    used = settings.pop("used")
+    assert (len(used), used[0], used[-1]) == (38, 16, 3438)
+    assert settings == {
+        "informative": 124,
+        "spaced": 38,
+        "criterion": "entropy",
+        "correlation_length": 0.0,
+    }
+
+
 def test_settings_follow_the_experiment_and_its_weights():
     shown = figure_inputs.diagram_settings(configuration(), "no_observations", "archive")
     assert shown["sources"] == {}

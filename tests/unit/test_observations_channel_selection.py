@@ -66,6 +66,12 @@ def test_by_hand():
     assert selected.freedom.sum() == pytest.approx(10 / 11 + 2.25 / 3.25)
 
 
+def test_a_second_channel_of_the_same_kind_brings_what_is_left():
+    # signals of 1 each: of one level known by 1/2 after the first, 2/3 after both
+    selected = selection.most_informative(make([[1], [1]]), 2)
+    assert selected.freedom == pytest.approx([1 / 2, 2 / 3 - 1 / 2])
+
+
 def test_noise_and_background_scale_the_signal():
     table = make([[1, 0], [1, 0], [0, 1]], noise=[2.0, 1.0, 1.0], background=[[1, 0], [0, 4]])
     selected = selection.most_informative(table, 2)

@@ -35,7 +35,8 @@ PACKAGES = {
 # what is imported without an import statement: plug-ins and back ends
 PLUG_INS = {"torch.utils.tensorboard": "tensorboard", "cfgrib": "cfgrib"}
 # what an environment holds for a library, which imports it by itself
-NEEDED_BY_LIBRARIES = {"world": {"netcdf4"}}  # xarray opens the boundary data of jcm with it
+# xarray opens with it the boundary data of jcm, and tables of Jacobians
+NEEDED_BY_LIBRARIES = {"world": {"netcdf4"}, "figures": {"netcdf4"}}
 # tools and plug-ins that no module of the package or test imports
 TOOLS = {
     "snakemake",

@@ -91,6 +91,21 @@ def test_cyclones_are_followed_in_the_systems_that_are_compared(plans):
     assert not rules & {*(job.rule for job in jobs), "world_best_tracks", "figure_typhoon"}
 
 
+def test_channels_are_selected_where_a_table_of_jacobians_is_given(checkout, plans, tmp_path):
+    assert "figure_iasi_selection" not in {job.rule for job in plans("test")}
+    copy = checkout.clone(tmp_path / "copy")
+    (copy.folder / "jacobians.parquet").touch()
+    text = (copy.folder / "config/test.yaml").read_text(encoding="utf-8")
+    copy.edit(
+        "config/test.yaml",
+        "\nfigures:\n",
+        "\nfigures:\n  channel_selection: {jacobians: jacobians.parquet}\n",
+    )
+    assert text.count("\nfigures:\n") == 1
+    jobs = {job.rule: job for job in copy.plan("figures")}
+    assert jobs["figure_iasi_selection"].inputs == ("jacobians.parquet",)
+
+
 def test_stages_train_on_the_threads_that_they_are_given(plans):
     threads = {
         job.rule.removeprefix("training_"): job.threads

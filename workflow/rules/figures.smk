@@ -305,6 +305,19 @@ rule figure_background_filter:
         "../scripts/figure_background_filter.py"
 
 
+rule figure_iasi_selection:
+    input:
+        jacobians=figures_jacobians(),
+    output:
+        **figures_files("iasi_selection"),
+    resources:
+        **request("figure_iasi_selection"),
+    params:
+        **figure_inputs.selection_settings(CONFIG),
+    script:
+        "../scripts/figure_iasi_selection.py"
+
+
 rule figure_costs:
     input:
         made=rules.verification.input,

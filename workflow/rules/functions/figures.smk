@@ -28,6 +28,7 @@ FIGURES = {
     "typhoon": ("Forecasts", "tracks of cyclones"),
     "obs_loss_weights": ("System", "weights of observations in the loss"),
     "background_filter": ("Analyses", "filter of backgrounds"),
+    "iasi_selection": ("Observations", "selected channels of IASI"),
     "costs": ("System", "costs"),
 }
 
@@ -62,6 +63,7 @@ def figures_drawn():
         "cutoff": figure_inputs.data_ends(CONFIG),
         "obs_loss_weights": figure_inputs.joint_experiment(CONFIG),
         "background_filter": figures_filter_response(),
+        "iasi_selection": figures_jacobians(),
     }
     return [name for name in FIGURES if drawn.get(name, True)]
 
@@ -118,6 +120,12 @@ def figures_filter_response():
         return []
     made_by = CONFIG.trained_by(name, "background_filter")
     return [results(f"models/{made_by}/background_filter.parquet")]
+
+
+def figures_jacobians():
+    """Return the table of Jacobians that channels are selected by, in a list, or none."""
+    selection = CONFIG.figures.channel_selection
+    return [selection.jacobians] if selection else []
 
 
 def figures_main():
