@@ -34,9 +34,9 @@ keep_earlier_products()
 onstart:
     lift_default_rate(workflow)
     archive_check(jobs_to_run(workflow))
-    plan = plan_to_run(workflow)
-    space_check(plan)
-    longest_chains_first(plan)
+    items = estimated_run()
+    space_check(items)
+    longest_chains_first(items)
     start_monitor(workflow, RESULTS)
 
 

@@ -206,7 +206,7 @@ class ChannelSelection(Section):
 
     At most ``informative``."""
     criterion: Literal["entropy", "freedom"] = "entropy"
-    """What a channel has to bring most of: reduction of entropy, or degrees of freedom."""
+    """Gain by which channels are selected: reduction of entropy, or degrees of freedom."""
     correlation_length: float = Field(0.0, ge=0)
     """Of background errors, in ln p, for a table with standard deviations alone; 0: independent."""
 

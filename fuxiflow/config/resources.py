@@ -328,13 +328,14 @@ def fit_cost(fit_of: Callable[[Training], SpectralFit]) -> Callable[[Config, Wil
         # again, for the scale and the vertical modes
         steps = 0.6 * fit.samples * fit.lead_hours // 6
         flop = 8 * size**2 * (2 * fit.samples + 4 * vectors + size / 3)
-        forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6)
-        cost = forecasts(config, wildcards)
-        seconds = (fit.waves + 1) * flop / PROCESSOR_FLOPS
+        make_forecasts = Inference(lambda config, wildcards: steps, 0.1, batch_states=6)
+        forecasts = make_forecasts(config, wildcards)
+        seconds = forecasts.seconds + (fit.waves + 1) * flop / PROCESSOR_FLOPS
         seconds += 4.5 * fit.samples * STATE_READ_SECONDS * cells / FULL_CELLS
-        mb = cost.mb + states_mb(30, cells) + fit.megabytes(config.grid.nlat, config.grid.nlon)
+        mb = forecasts.mb + states_mb(30, cells)
+        mb += fit.megabytes(config.grid.nlat, config.grid.nlon)
         mb += (2 * 8 * (fit.waves + 1) * size * fit.samples + 8 * 8 * size**2) / 1e6
-        return replace(cost, seconds=cost.seconds + seconds, mb=mb)
+        return replace(forecasts, seconds=seconds, mb=mb)
 
     return cost
 

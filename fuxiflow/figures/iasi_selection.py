@@ -13,7 +13,7 @@ from fuxiflow.observations import channel_selection
 from fuxiflow.observations.jacobians import JacobianTable
 
 STEPS = ("all channels", "by information", "of these by peak")
-"""What a channel came to: not selected, selected in the first step alone, and in both."""
+"""Groups of channels: not selected, selected in the first step alone, and in both."""
 SIZES, COLORS = (2, 8, 20), ("0.75", style.OKABE_ITO[0], style.OKABE_ITO[1])
 PROFILES = 3
 """Variables whose Jacobians are drawn, at most."""
@@ -94,7 +94,7 @@ def _draw_spectrum(ax: Axes, channels: pd.DataFrame) -> None:
             color=color,
             linewidths=0,
             zorder=2 + number,
-            label=f"{label} ({len(rows) if number == 2 else (step >= number).sum()})",
+            label=f"{label} ({(step >= number).sum()})",
         )
     used = channels[channels["used"].astype(bool)]
     if len(used):

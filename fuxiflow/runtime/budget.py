@@ -227,22 +227,12 @@ def run_tasks(items: Sequence[Item]) -> list[Task]:
     ]
 
 
-def remaining_seconds(config: Config, jobs: Iterable[PlannedJob]) -> dict[str, float]:
+def remaining_seconds(items: Sequence[Item]) -> dict[str, float]:
     """Estimate the s from each job's start to the end of all that waits for it, on free machines.
 
-    Parameters
-    ----------
-    config : Config
-        The configuration.
-    jobs : iterable of PlannedJob
-        The run.
-
-    Returns
-    -------
-    dict
-        By the job's first product.
+    Jobs go by their first product.
     """
-    return chain_lengths({task.name: task for task in run_tasks(items_of(config, jobs))})
+    return chain_lengths({task.name: task for task in run_tasks(items)})
 
 
 def simulated_run(items: Sequence[Item], capacity: Mapping[str, float] = AT_ONCE) -> Schedule:
@@ -452,7 +442,7 @@ def remedy_lines(changes: Sequence[tuple[str, float]], most: int = 8) -> list[st
 
 def check_space(
     config: Config,
-    jobs: Iterable[PlannedJob],
+    items: Sequence[Item],
     results: Path,
     store: Path = ARCHIVE,
     capacity: Mapping[str, float] = AT_ONCE,
@@ -463,8 +453,8 @@ def check_space(
     ----------
     config : Config
         The configuration; nothing is checked where its ``check_space`` is false.
-    jobs : iterable of PlannedJob
-        The jobs that would run.
+    items : sequence of Item
+        The run.
     results : Path
         Folder of the results.
     store : Path
@@ -480,7 +470,6 @@ def check_space(
     """
     if not config.check_space:
         return
-    items = items_of(config, jobs, store)
     full = [place for place in places(items, results, store, capacity) if not place.fits]
     if not full:
         return

@@ -125,21 +125,21 @@ def test_a_run_that_does_not_fit_is_refused_with_need_room_place_and_remedy(tmp_
     free = SimpleNamespace(f_bavail=1000, f_frsize=1000, f_files=0, f_favail=0)
     monkeypatch.setattr(budget.os, "statvfs", lambda path: free)
     wildcards = {"experiment": "full", "segment": "2024-01"}
-    jobs = [planned("cycling_forecasts", ["f"], wildcards=wildcards)]
+    items = budget.items_of(PAPER, [planned("cycling_forecasts", ["f"], wildcards=wildcards)])
     results = tmp_path / "results"
     with pytest.raises(budget.SpaceError) as refused:
-        budget.check_space(PAPER, jobs, results, tmp_path)
+        budget.check_space(PAPER, items, results, tmp_path)
     text = str(refused.value)
     assert f"{results}: about 420 GB needed, 1.0 MB free" in text
     assert "cycling.init_hours: [0]: 210 GB less" in text
     assert "--config check_space=false" in text
-    budget.check_space(PAPER.model_copy(update={"check_space": False}), jobs, results, tmp_path)
+    budget.check_space(PAPER.model_copy(update={"check_space": False}), items, results, tmp_path)
     free.f_bavail = 1e9
-    budget.check_space(PAPER, jobs, results, tmp_path)
+    budget.check_space(PAPER, items, results, tmp_path)
     # space alone is not enough
     free.f_files, free.f_favail = 10_000, 500
     with pytest.raises(budget.SpaceError, match="640 files, room for 500"):
-        budget.check_space(PAPER, jobs, results, tmp_path)
+        budget.check_space(PAPER, items, results, tmp_path)
 
 
 def test_what_runs_at_once_decides_how_much_is_there():
@@ -242,8 +242,9 @@ def test_what_remains_of_a_run_is_the_longest_chain():
         planned("states_statistics_part", ["moments"], ["states"], segment),
         planned("states_truth", ["true states"], ["truth"], segment),
     ]
-    remaining = budget.remaining_seconds(TEST, jobs)
-    cost = {item.job.outputs[0]: item.cost.seconds for item in budget.items_of(TEST, jobs)}
+    items = budget.items_of(TEST, jobs)
+    remaining = budget.remaining_seconds(items)
+    cost = {item.job.outputs[0]: item.cost.seconds for item in items}
     assert remaining["true states"] == cost["true states"]
     longest = ["truth", "files", "states", "moments"]
     assert remaining["truth"] == pytest.approx(sum(cost[name] for name in longest))

@@ -20,10 +20,10 @@ def test_the_table_has_every_channel_and_the_steps_that_took_it(jacobians):
     channels = table[table["part"] == "channel"].set_index("channel")
     assert channels.index.tolist() == list(range(101, 113))
     assert channels.index[channels["used"].astype(bool)].tolist() == [101, 112]
-    chosen = channels[channels["order"] > 0].sort_values("order")
-    assert chosen.index.tolist() == selected["channel"].tolist()
-    assert chosen["freedom"].tolist() == selected["freedom"].tolist()
-    assert chosen["peak"].tolist() == selected["peak"].tolist()
+    by_order = channels[channels["order"] > 0].sort_values("order")
+    assert by_order.index.tolist() == selected["channel"].tolist()
+    assert by_order["freedom"].tolist() == selected["freedom"].tolist()
+    assert by_order["peak"].tolist() == selected["peak"].tolist()
     assert (channels["spaced"] > 0).sum() == 4
 
 

@@ -39,7 +39,7 @@ def test_times_have_what_samples_need(record):
 
 def test_too_few_states_are_said(record):
     states = StateSeries(record.states)
-    with pytest.raises(ValueError, match="lengthen the period"):
+    with pytest.raises(ValueError, match="lengthen the period that they are of"):
         draw_times(states, 5, len(states))
 
 

@@ -193,21 +193,28 @@ def threads_of(rule):
     return lambda wildcards: asked(rule, 1, *wildcards.items()).threads
 
 
-def space_check(jobs):
+def estimated_run():
+    """Return the jobs of this run with what each is estimated to take."""
+    from fuxiflow.runtime.budget import items_of
+
+    return items_of(CONFIG, plan_to_run(workflow))
+
+
+def space_check(items):
     """Stop a run before its first job where its products would not fit on the disk."""
     from fuxiflow.runtime.budget import SpaceError, check_space
 
     try:
-        check_space(CONFIG, jobs, Path(RESULTS), capacity=capacity(workflow))
+        check_space(CONFIG, items, Path(RESULTS), capacity=capacity(workflow))
     except SpaceError as error:
         raise WorkflowError(str(error))
 
 
-def longest_chains_first(jobs):
+def longest_chains_first(items):
     """Of jobs with the same priority, start those first that most of the run's time waits for."""
     from fuxiflow.runtime.budget import remaining_seconds
 
-    longest_first(workflow, remaining_seconds(CONFIG, jobs))
+    longest_first(workflow, remaining_seconds(items))
 
 
 def environment_of(rule):
